@@ -1,0 +1,1 @@
+"""Everything DICOM, and nothing else."""

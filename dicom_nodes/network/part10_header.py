@@ -1,0 +1,96 @@
+"""What stands before a data set in a file (PS3.10, section 7), and the UIDs it begins with."""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import Final
+
+from pydicom.uid import PYDICOM_IMPLEMENTATION_UID
+
+IMPLEMENTATION_VERSION_NAME: Final = "HEMIFACE"
+_UID_PATTERN: Final = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
+_LONG_VALUE_REPRESENTATIONS: Final = frozenset(
+    (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
+)
+_IMPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
+_NOT_PEEKED_INTO: Final = frozenset(
+    (
+        "1.2.840.10008.1.2.1.99",  # Deflated Explicit VR Little Endian
+        "1.2.840.10008.1.2.2",  # Explicit VR Big Endian
+    )
+)
+_SOP_CLASS_UID: Final = (0x0008, 0x0016)
+_SOP_INSTANCE_UID: Final = (0x0008, 0x0018)
+
+
+def is_valid_uid(uid: str) -> bool:
+    """Whether `uid` is built as PS3.5, section 9.1 says: at most 64 digits and dots."""
+    return len(uid) <= 64 and _UID_PATTERN.fullmatch(uid) is not None
+
+
+def encode_header(
+    sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, source_ae_title: str
+) -> bytes:
+    """Preamble, prefix and File Meta Information of a file (PS3.10, table 7.1-1)."""
+    meta = b"".join(
+        (
+            struct.pack("<HH2sxxL", 2, 0x0001, b"OB", 2),
+            b"\x00\x01",
+            _element(0x0002, b"UI", sop_class_uid, b"\0"),
+            _element(0x0003, b"UI", sop_instance_uid, b"\0"),
+            _element(0x0010, b"UI", transfer_syntax_uid, b"\0"),
+            _element(0x0012, b"UI", PYDICOM_IMPLEMENTATION_UID, b"\0"),
+            _element(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME, b" "),
+            _element(0x0016, b"AE", source_ae_title, b" "),
+        )
+    )
+    return bytes(128) + b"DICM" + struct.pack("<HH2sHL", 2, 0, b"UL", 4, len(meta)) + meta
+
+
+def sop_uids_of_data_set(
+    beginning: bytes, transfer_syntax_uid: str
+) -> tuple[str | None, str | None]:
+    """SOP Class UID and SOP Instance UID as the data set itself states them.
+
+    Only the elements before them are stepped over; nothing is decoded. None
+    for a UID that is not among the first elements, or whose transfer syntax is
+    big endian or deflated.
+
+    Parameters
+    ----------
+    beginning : bytes
+        The first few kilobytes of the data set.
+    transfer_syntax_uid : str
+    """
+    found: dict[tuple[int, int], str] = {}
+    if transfer_syntax_uid in _NOT_PEEKED_INTO:
+        return None, None
+    implicit = transfer_syntax_uid == _IMPLICIT_VR_LITTLE_ENDIAN
+    position = 0
+    while position + 12 <= len(beginning) and _SOP_INSTANCE_UID not in found:
+        tag = struct.unpack_from("<HH", beginning, position)
+        if tag > _SOP_INSTANCE_UID:
+            break
+        if implicit:
+            (length,) = struct.unpack_from("<L", beginning, position + 4)
+            position += 8
+        elif beginning[position + 4 : position + 6] in _LONG_VALUE_REPRESENTATIONS:
+            (length,) = struct.unpack_from("<L", beginning, position + 8)
+            position += 12
+        else:
+            (length,) = struct.unpack_from("<H", beginning, position + 6)
+            position += 8
+        if length > len(beginning) - position:
+            break
+        if tag in (_SOP_CLASS_UID, _SOP_INSTANCE_UID):
+            value = beginning[position : position + length]
+            found[tag] = value.rstrip(b"\0 ").decode("latin-1")
+        position += length
+    return found.get(_SOP_CLASS_UID), found.get(_SOP_INSTANCE_UID)
+
+
+def _element(element: int, value_representation: bytes, text: str, padding: bytes) -> bytes:
+    value = text.encode("latin-1")
+    value += padding * (len(value) % 2)
+    return struct.pack("<HH2sH", 2, element, value_representation, len(value)) + value

@@ -1,0 +1,1 @@
+"""Readers and writers of DICOM objects, a module per family of objects."""

@@ -1,0 +1,216 @@
+"""The header of an instance, read without its pixels and without trust."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pydicom.dataset import Dataset
+
+from dicom_nodes.objects.character_sets import (
+    as_ascii,
+    declared_character_sets,
+    decode_text,
+    display_text,
+    without_controls,
+)
+from dicom_nodes.objects.file_structure import FileStructure, read_structure, uid_text
+from dicom_nodes.objects.foreign_values import FOREIGN_VALUE_FAULTS, foreign_values
+from dicom_nodes.objects.views import read_view
+from dicom_nodes.objects.written_object import OWN_MANUFACTURER
+from processing.inputs import View
+from processing.measurement import RejectedInput
+
+SPECIFIC_CHARACTER_SET: Final = 0x00080005
+_UID: Final = re.compile(r"[0-9]+(\.[0-9]+)*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceHeader:
+    """What the catalogue wants to know of an instance.
+
+    Texts are in Unicode, without padding and control characters, and empty where
+    the object does not have them. `patient_name` is empty where its bytes cannot be
+    decoded; other texts then show their bytes in ASCII escapes. UIDs are checked
+    by `read_header` only. `media_type` is that of an encapsulated document.
+    `is_own` tells a result of hemiface, not an object that it wrapped.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    patient_id: str
+    issuer_of_patient_id: str
+    patient_name: str
+    birth_date: str
+    sex: str
+    accession_number: str
+    study_date: str
+    study_time: str
+    study_id: str
+    study_description: str
+    modality: str
+    series_description: str
+    requested_procedure_priority: str
+    manufacturer: str
+    view: View | None
+    frame_of_reference_uid: str
+    rows: int
+    columns: int
+    number_of_frames: int
+    media_type: str
+    is_own: bool
+
+
+def is_valid_uid(text: str) -> bool:
+    """Whether a text is a UID: at most 64 characters, numbers joined by dots (PS3.5 section 9).
+
+    A component may begin with a zero, which the standard forbids and some writers do.
+    """
+    return len(text) <= 64 and _UID.fullmatch(text) is not None
+
+
+def read_header(path: Path) -> InstanceHeader:
+    """Read the header of a Part 10 file.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    InstanceHeader
+
+    Raises
+    ------
+    RejectedInput
+        If the file is not DICOM, is truncated, lacks a valid UID, or names another
+        SOP class in its dataset than in its file meta information.
+    """
+    header, fault = inspect(path)
+    if header is None or fault is not None:
+        raise RejectedInput(fault or "It is not a DICOM file.")
+    return header
+
+
+def inspect(path: Path) -> tuple[InstanceHeader | None, str | None]:
+    """Read as much of a header as there is, and say what is wrong with the object.
+
+    Returns
+    -------
+    header : InstanceHeader or None
+        None where nothing can be read. Its UIDs may be empty or invalid.
+    fault : str or None
+        Why `read_header` would refuse the object; None where it would not. A
+        truncated file whose Study Instance UID is valid can so be shown in its
+        study, with the reason.
+    """
+    try:
+        structure = read_structure(path)
+    except RejectedInput as rejection:
+        return None, str(rejection)
+    header = header_of(structure)
+    return header, structure.fault or _identification_fault(header, structure)
+
+
+def header_of(structure: FileStructure) -> InstanceHeader:
+    """The header of a file whose structure was read."""
+    dataset = structure.dataset()
+    manufacturer = _text(structure, 0x00080070)
+    return InstanceHeader(
+        sop_class_uid=_uid(structure, 0x00080016),
+        sop_instance_uid=_uid(structure, 0x00080018),
+        transfer_syntax_uid=structure.transfer_syntax_uid,
+        study_instance_uid=_uid(structure, 0x0020000D),
+        series_instance_uid=_uid(structure, 0x0020000E),
+        patient_id=_text(structure, 0x00100020),
+        issuer_of_patient_id=_text(structure, 0x00100021),
+        patient_name=display_text(structure.value(0x00100010), character_sets(structure), "PN"),
+        birth_date=_text(structure, 0x00100030),
+        sex=_text(structure, 0x00100040),
+        accession_number=_text(structure, 0x00080050),
+        study_date=_text(structure, 0x00080020),
+        study_time=_text(structure, 0x00080030),
+        study_id=_text(structure, 0x00200010),
+        study_description=_text(structure, 0x00081030),
+        modality=_text(structure, 0x00080060),
+        series_description=_text(structure, 0x0008103E),
+        requested_procedure_priority=_text(structure, 0x00401003),
+        manufacturer=manufacturer,
+        view=_view(dataset, _text(structure, 0x00204000)),
+        frame_of_reference_uid=_uid(structure, 0x00200052),
+        rows=_unsigned_short(structure, 0x00280010),
+        columns=_unsigned_short(structure, 0x00280011),
+        number_of_frames=_number_of_frames(structure),
+        media_type=_text(structure, 0x00420012),
+        is_own=manufacturer == OWN_MANUFACTURER,
+    )
+
+
+def character_sets(structure: FileStructure) -> tuple[str, ...]:
+    """The Specific Character Set of a file."""
+    return declared_character_sets(structure.value(SPECIFIC_CHARACTER_SET))
+
+
+def _identification_fault(header: InstanceHeader, structure: FileStructure) -> str | None:
+    for name, value in (
+        ("SOP Class UID (0008,0016)", header.sop_class_uid),
+        ("SOP Instance UID (0008,0018)", header.sop_instance_uid),
+        ("Study Instance UID (0020,000D)", header.study_instance_uid),
+        ("Series Instance UID (0020,000E)", header.series_instance_uid),
+    ):
+        if not value:
+            return f"{name} is missing. Correct the object at its sender."
+        if not is_valid_uid(value):
+            shown = as_ascii(without_controls(value))[:64]
+            return f"{name} is no valid UID: '{shown}'. Correct the object at its sender."
+    stated = uid_text(structure.file_meta.get(0x00020002, b""))
+    if stated and stated != header.sop_class_uid:
+        return (
+            f"The dataset is of SOP class {header.sop_class_uid}, but the file meta "
+            f"information says {as_ascii(without_controls(stated))[:64]}. "
+            "Correct the object at its sender."
+        )
+    return None
+
+
+def _uid(structure: FileStructure, tag: int) -> str:
+    return uid_text(structure.value(tag))
+
+
+def _text(structure: FileStructure, tag: int) -> str:
+    value = structure.value(tag)
+    if decode_text(value, character_sets(structure)) is None:
+        return without_controls(value.decode("ascii", "backslashreplace")).strip()
+    return display_text(value, character_sets(structure))
+
+
+def _unsigned_short(structure: FileStructure, tag: int) -> int:
+    element = structure.elements.get(tag)
+    value = structure.value(tag)
+    if element is None or len(value) != 2:
+        return 0
+    return int.from_bytes(value, "little" if element.is_little_endian else "big")
+
+
+def _number_of_frames(structure: FileStructure) -> int:
+    text = structure.value(0x00280008).decode("ascii", "replace").strip("\0 ")
+    return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 10 else 1
+
+
+def _view(dataset: Dataset, image_comments: str) -> View | None:
+    try:
+        with foreign_values():
+            return read_view(dataset, image_comments)
+    except FOREIGN_VALUE_FAULTS:
+        # A damaged sequence codes no view; the object itself may still be read.
+        return None
+
+
+def image_comments(path: Path) -> str:
+    """Image Comments (0020,4000) of a file, decoded; empty where there are none."""
+    return _text(read_structure(path), 0x00204000)

@@ -1,0 +1,29 @@
+"""SOP classes that hemiface reads and writes (PS3.4 annex B.5)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+VL_PHOTOGRAPHIC_IMAGE: Final = "1.2.840.10008.5.1.4.1.1.77.1.4"
+SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"
+COMPREHENSIVE_3D_SR: Final = "1.2.840.10008.5.1.4.1.1.88.34"
+ENCAPSULATED_STL: Final = "1.2.840.10008.5.1.4.1.1.104.3"
+ENCAPSULATED_OBJ: Final = "1.2.840.10008.5.1.4.1.1.104.4"
+
+PHOTOGRAPHS: Final = frozenset(
+    {
+        VL_PHOTOGRAPHIC_IMAGE,
+        SECONDARY_CAPTURE,
+        "1.2.840.10008.5.1.4.1.1.7.2",  # multi-frame grayscale byte
+        "1.2.840.10008.5.1.4.1.1.7.3",  # multi-frame grayscale word
+        "1.2.840.10008.5.1.4.1.1.7.4",  # multi-frame true colour
+        "1.2.840.10008.5.1.4.1.1.77.1.1",  # VL endoscopic
+        "1.2.840.10008.5.1.4.1.1.77.1.2",  # VL microscopic
+        "1.2.840.10008.5.1.4.1.1.77.1.5.1",  # ophthalmic photography, 8 bit
+        "1.2.840.10008.5.1.4.1.1.77.1.5.2",  # ophthalmic photography, 16 bit
+    }
+)
+"""Classes whose pixels may be a photograph."""
+
+ENCAPSULATED_MODELS: Final = {ENCAPSULATED_STL: "stl", ENCAPSULATED_OBJ: "obj"}
+"""Classes that carry a mesh as a file, and which file."""

@@ -1,0 +1,1 @@
+"""Everything measured; no DICOM, no database, no network."""

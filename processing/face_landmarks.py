@@ -1,0 +1,416 @@
+"""Facial landmarks in a picture, by MediaPipe's FaceLandmarker.
+
+A detector's answer depends a little on which side of the picture is left. So
+the picture and its mirror image are both asked and the answers averaged; half
+of what they disagree by is kept as the repeatability of each point. What the
+detector cannot give is an independent asymmetry: it was trained on mostly
+symmetric faces and pulls an asymmetric one toward symmetry (known droops of a
+rendered mouth read about half their size).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from processing.face_model import LANDMARKS_WITH_IRISES, canonical_face
+
+# Picture sizes in pixels and crop sizes in widths of the face.
+_SEARCH_LONG_SIDE_PX: Final = 640
+_TILES_A_SIDE: Final = (2, 4)
+_SMALLEST_TILE_PX: Final = 200
+_FILLING_FACE: Final = 0.35
+_CROP_SIDE_PX: Final = 640
+_CROP_FACE_SIZES: Final = (1.8, 2.1, 2.4)
+_BORDER_OF_SEARCH: Final = 0.3
+_SAME_FACE_DISTANCE: Final = 0.5
+
+_MIRROR: Final = np.diag([-1.0, 1.0, 1.0, 1.0])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DetectedFace:
+    """A face that was found in a picture.
+
+    Parameters
+    ----------
+    points_px : (478, 2) float64 array
+        (column, row), origin at the centre of the picture's first pixel.
+    depth_px : (478,) float64 array
+        Distance from the viewer in pixels at the scale of the face, relative
+        to the face's own centre; smaller is nearer.
+    transformation : (4, 4) float64 array
+        Maps the canonical face (cm) into the frame of a camera that looks
+        straight at the middle of the face: x to the right of the picture, y up,
+        z toward the viewer.
+    yaw_deg : float
+        Turn about the vertical; + when the face is turned to the patient's left.
+    pitch_deg : float
+        Nod; + when the face is turned upward.
+    roll_deg : float
+        Tilt in the picture; + when the top of the head leans to the patient's
+        left. The rotation is Ry(yaw) Rx(-pitch) Rz(-roll).
+    spread_px : (478,) float64 array
+        Half the distance between the answers for the picture and for its
+        mirror image; NaN when only the picture itself was asked.
+    """
+
+    points_px: NDArray[np.float64] = field(repr=False)
+    depth_px: NDArray[np.float64] = field(repr=False)
+    transformation: NDArray[np.float64] = field(repr=False)
+    yaw_deg: float
+    pitch_deg: float
+    roll_deg: float
+    spread_px: NDArray[np.float64] = field(repr=False)
+
+    @property
+    def centre_px(self) -> NDArray[np.float64]:
+        """Middle of the points' bounding box, (2,), column and row."""
+        low, high = self.points_px.min(axis=0), self.points_px.max(axis=0)
+        middle: NDArray[np.float64] = (low + high) / 2
+        return middle
+
+    @property
+    def size_px(self) -> float:
+        """The longer side of the points' bounding box."""
+        return float(np.ptp(self.points_px, axis=0).max())
+
+
+class FaceDetector:
+    """Finds faces and their landmarks; to be used in a ``with`` statement or closed.
+
+    Parameters
+    ----------
+    model : Path
+        ``face_landmarker.task``, as `processing.face_model.find_face_model` found it.
+    most_faces : int
+        How many faces are looked for; at least 2, so that a second face is seen.
+
+    Raises
+    ------
+    PermanentFault
+        If MediaPipe cannot use the model.
+    """
+
+    def __init__(self, model: Path, most_faces: int = 4) -> None:
+        if most_faces < 2:
+            raise ValueError("most_faces must be at least 2, or a second face is not seen")
+        self._mirror = canonical_face(model).mirror_with_irises()
+        # MediaPipe takes seconds and 200 MB to load; only who detects pays that.
+        from processing.mediapipe_landmarker import MediaPipeLandmarker
+
+        self._landmarker = MediaPipeLandmarker(model, most_faces)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give MediaPipe's memory and threads back; may be called again."""
+        self._landmarker.close()
+
+    @property
+    def mirror(self) -> NDArray[np.int64]:
+        """The left-right partner of each of the 478 landmarks, (478,) int64."""
+        return self._mirror
+
+    def detect(self, pixels: NDArray[np.uint8]) -> tuple[DetectedFace, ...]:
+        """Find the faces in a picture as it is.
+
+        Parameters
+        ----------
+        pixels : (rows, columns, 3) uint8 array
+            sRGB.
+
+        Returns
+        -------
+        tuple of DetectedFace
+            The largest face first; empty when there is none.
+
+        Raises
+        ------
+        ValueError
+            If `pixels` has another shape or type.
+        """
+        _require_picture(pixels)
+        found = []
+        for rough in _distinct(self._searched(pixels)):
+            fine = self._detected_close(pixels, rough, _CROP_FACE_SIZES[1], mirrored=False)
+            found.append(fine if fine is not None else rough)
+        return _largest_first(_distinct(found))
+
+    def detect_symmetrised(self, pixels: NDArray[np.uint8]) -> tuple[DetectedFace, ...]:
+        """Find the faces in a picture and its mirror image, and average the two answers.
+
+        Mirroring `pixels` mirrors the answer. A face that is seen only in one of
+        the two is left out.
+
+        Parameters
+        ----------
+        pixels : (rows, columns, 3) uint8 array
+            sRGB.
+
+        Returns
+        -------
+        tuple of DetectedFace
+            The largest face first; `spread_px` is filled.
+
+        Raises
+        ------
+        ValueError
+            If `pixels` has another shape or type.
+        """
+        _require_picture(pixels)
+        columns = pixels.shape[1]
+        straight = _distinct(self._searched(pixels))
+        mirrored = [
+            self._mirror_image(face, columns)
+            for face in _distinct(self._searched(_flipped(pixels)))
+        ]
+        found = []
+        for rough in _joined(straight, mirrored):
+            fine = self._averaged_close(pixels, rough)
+            if fine is not None:
+                found.append(fine)
+        return _largest_first(_distinct(found))
+
+    def _averaged_close(
+        self, pixels: NDArray[np.uint8], rough: DetectedFace
+    ) -> DetectedFace | None:
+        straight, mirrored = [], []
+        for crop in _CROP_FACE_SIZES:
+            one = self._detected_close(pixels, rough, crop, mirrored=False)
+            other = self._detected_close(pixels, rough, crop, mirrored=True)
+            if one is not None and other is not None:
+                straight.append(one)
+                mirrored.append(other)
+        if not straight:
+            return None
+        return _average(_average_of_many(straight), _average_of_many(mirrored))
+
+    def _searched(self, pixels: NDArray[np.uint8]) -> list[DetectedFace]:
+        """Rough positions: in the whole picture, with a border round it, then in tiles.
+
+        The face finder sees a picture reduced to 128 pixels. Tiles are looked at
+        when nothing was found, and when what was found is so small that another
+        face beside it may have been missed.
+        """
+        rows, columns = pixels.shape[:2]
+        long_side = max(rows, columns)
+        border = _BORDER_OF_SEARCH * long_side
+        whole = (-0.5, -0.5, columns - 0.5, rows - 0.5)
+        wider = (whole[0] - border, whole[1] - border, whole[2] + border, whole[3] + border)
+        found = self._detected_in(pixels, whole, _SEARCH_LONG_SIDE_PX)
+        if not found:
+            found = self._detected_in(pixels, wider, _SEARCH_LONG_SIDE_PX)
+        if found and max(face.size_px for face in found) >= _FILLING_FACE * long_side:
+            return found
+        for parts in _TILES_A_SIDE:
+            if long_side < parts * _SMALLEST_TILE_PX:
+                break
+            for window in _tiles(rows, columns, parts):
+                found += self._detected_in(pixels, window, _SEARCH_LONG_SIDE_PX)
+            if found:
+                break
+        return found
+
+    def _detected_close(
+        self, pixels: NDArray[np.uint8], rough: DetectedFace, crop: float, *, mirrored: bool
+    ) -> DetectedFace | None:
+        """Detect again in a square `crop` times the face's size about its middle."""
+        half = crop * rough.size_px / 2
+        column, row = (float(each) for each in rough.centre_px)
+        if mirrored:
+            pixels = _flipped(pixels)
+            column = pixels.shape[1] - 1 - column
+        window = (column - half, row - half, column + half, row + half)
+        found = self._detected_in(pixels, window, _CROP_SIDE_PX, enlarge=True)
+        near = [
+            (distance, face)
+            for face in found
+            if (distance := float(np.linalg.norm(face.centre_px - (column, row))))
+            < _SAME_FACE_DISTANCE * rough.size_px
+        ]
+        if not near:
+            return None
+        face = min(near, key=lambda each: each[0])[1]
+        return self._mirror_image(face, pixels.shape[1]) if mirrored else face
+
+    def _detected_in(
+        self,
+        pixels: NDArray[np.uint8],
+        window: tuple[float, float, float, float],
+        long_side_px: int,
+        *,
+        enlarge: bool = False,
+    ) -> list[DetectedFace]:
+        """Detect in a window (left, top, right, bottom, as pixel edges)."""
+        left, top, right, bottom = window
+        width, height = right - left, bottom - top
+        factor = long_side_px / max(width, height)
+        if not enlarge:
+            factor = min(factor, 1.0)
+        size = (max(1, round(width * factor)), max(1, round(height * factor)))
+        return [
+            _face(
+                points_px=found.normalised[:, :2] * (width, height) + (left, top),
+                depth_px=found.normalised[:, 2] * width,
+                transformation=found.transformation,
+                spread_px=np.full(LANDMARKS_WITH_IRISES, np.nan),
+            )
+            for found in self._landmarker.detect(_resampled(pixels, window, size))
+        ]
+
+    def _mirror_image(self, face: DetectedFace, columns: int) -> DetectedFace:
+        points = face.points_px[self._mirror].copy()
+        points[:, 0] = columns - 1 - points[:, 0]
+        return _face(
+            points_px=points,
+            depth_px=face.depth_px[self._mirror],
+            transformation=_MIRROR @ face.transformation @ _MIRROR,
+            spread_px=face.spread_px[self._mirror],
+        )
+
+
+def _face(
+    points_px: NDArray[np.float64],
+    depth_px: NDArray[np.float64],
+    transformation: NDArray[np.float64],
+    spread_px: NDArray[np.float64],
+) -> DetectedFace:
+    rotation = transformation[:3, :3]
+    yaw = np.arctan2(rotation[0, 2], rotation[2, 2])
+    pitch = np.arctan2(rotation[1, 2], np.hypot(rotation[1, 0], rotation[1, 1]))
+    roll = np.arctan2(-rotation[1, 0], rotation[1, 1])
+    return DetectedFace(
+        points_px=points_px,
+        depth_px=depth_px,
+        transformation=transformation,
+        yaw_deg=float(np.degrees(yaw)),
+        pitch_deg=float(np.degrees(pitch)),
+        roll_deg=float(np.degrees(roll)),
+        spread_px=spread_px,
+    )
+
+
+def _average_of_many(faces: list[DetectedFace]) -> DetectedFace:
+    """Mean of several answers for one face; the spread is taken from the first."""
+    mean = np.mean([each.transformation for each in faces], axis=0)
+    left, _, right = np.linalg.svd(mean[:3, :3])
+    mean[:3, :3] = left @ right
+    return _face(
+        points_px=np.mean([each.points_px for each in faces], axis=0),
+        depth_px=np.mean([each.depth_px for each in faces], axis=0),
+        transformation=mean,
+        spread_px=faces[0].spread_px,
+    )
+
+
+def _average(straight: DetectedFace, mirrored: DetectedFace) -> DetectedFace:
+    both = _average_of_many([straight, mirrored])
+    apart = np.linalg.norm(straight.points_px - mirrored.points_px, axis=1)
+    return _face(both.points_px, both.depth_px, both.transformation, apart / 2)
+
+
+def _joined(
+    straight: tuple[DetectedFace, ...], mirrored: list[DetectedFace]
+) -> tuple[DetectedFace, ...]:
+    """Each face once: averaged where both searches saw it."""
+    left_over = list(mirrored)
+    joined = []
+    for face in straight:
+        same = next((each for each in left_over if _is_same(face, each)), None)
+        if same is None:
+            joined.append(face)
+        else:
+            left_over.remove(same)
+            joined.append(_average(face, same))
+    return _distinct([*joined, *left_over])
+
+
+def _is_same(one: DetectedFace, other: DetectedFace) -> bool:
+    distance = float(np.linalg.norm(one.centre_px - other.centre_px))
+    return distance < _SAME_FACE_DISTANCE * max(one.size_px, other.size_px)
+
+
+def _distinct(faces: list[DetectedFace]) -> tuple[DetectedFace, ...]:
+    """Faces without those that are another one found again; the largest is kept."""
+    kept: list[DetectedFace] = []
+    for face in _largest_first(tuple(faces)):
+        if not any(_is_same(face, each) for each in kept):
+            kept.append(face)
+    return tuple(kept)
+
+
+def _largest_first(faces: tuple[DetectedFace, ...]) -> tuple[DetectedFace, ...]:
+    return tuple(sorted(faces, key=lambda each: -each.size_px))
+
+
+def _tiles(rows: int, columns: int, parts: int) -> Iterator[tuple[float, float, float, float]]:
+    """Windows of the picture's sides divided by `parts`, which overlap by half."""
+    starts = np.arange(2 * parts - 1) / (2 * parts)
+    for top in starts:
+        for left in starts:
+            yield (
+                float(left * columns - 0.5),
+                float(top * rows - 0.5),
+                float((left + 1 / parts) * columns - 0.5),
+                float((top + 1 / parts) * rows - 0.5),
+            )
+
+
+def _flipped(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return pixels[:, ::-1]
+
+
+def _resampled(
+    pixels: NDArray[np.uint8], window: tuple[float, float, float, float], size: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """The window at another size; black where it leaves the picture.
+
+    The window's edges are not rounded to pixels, so that the answer is a smooth
+    function of them and a mirrored picture gives the mirrored window.
+    """
+    left, top, right, bottom = (each + 0.5 for each in window)
+    rows, columns = pixels.shape[:2]
+    first_column, first_row = int(np.floor(left)) - 1, int(np.floor(top)) - 1
+    last_column, last_row = int(np.ceil(right)) + 1, int(np.ceil(bottom)) + 1
+    inside = pixels[
+        max(0, first_row) : max(0, min(rows, last_row)),
+        max(0, first_column) : max(0, min(columns, last_column)),
+    ]
+    padded = np.pad(
+        inside,
+        (
+            (max(0, -first_row), max(0, last_row - rows)),
+            (max(0, -first_column), max(0, last_column - columns)),
+            (0, 0),
+        ),
+    )
+    resized = Image.fromarray(padded).resize(
+        size,
+        Image.Resampling.LANCZOS,
+        box=(left - first_column, top - first_row, right - first_column, bottom - first_row),
+    )
+    return np.ascontiguousarray(resized, dtype=np.uint8)
+
+
+def _require_picture(pixels: NDArray[np.uint8]) -> None:
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or pixels.size == 0:
+        raise ValueError(
+            f"a picture is a (rows, columns, 3) uint8 array, not {pixels.dtype} {pixels.shape}"
+        )

@@ -1,0 +1,277 @@
+"""The words all rooms share: measurements, their uncertainty, and what went wrong.
+
+Nothing here computes. A measuring package returns an `Analysis`; a report
+writer, a page or a script reads it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+SCHEMA_VERSION: Final = 1
+
+
+class RejectedInput(Exception):
+    """The object is wrong and trying again cannot help.
+
+    The message names what is wrong, in which attribute or part of the file,
+    and what to do. The object itself is kept.
+    """
+
+
+class TransientFault(Exception):
+    """Something outside did not answer as it should; trying again may help."""
+
+
+class PermanentFault(Exception):
+    """Trying again cannot help; the work is parked and waits for a person."""
+
+
+class Side(StrEnum):
+    """A side of the patient, never of the picture."""
+
+    LEFT = "left"
+    RIGHT = "right"
+
+
+class Status(StrEnum):
+    """How an analysis ended."""
+
+    MEASURED = "measured"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One measured quantity with its standard uncertainty.
+
+    Parameters
+    ----------
+    quantity : str
+        Name from the table of quantities, for example ``"pair_ratio"``.
+    value : float
+        The measured value; signed where the quantity is.
+    unit : str
+        UCUM unit: ``mm``, ``mm2``, ``mL``, ``deg``, ``1`` or ``%``.
+    uncertainty : float
+        Standard uncertainty (one standard deviation) in `unit`; finite and
+        not negative. A quantity whose uncertainty is unknown is not reported.
+    method : str
+        How it was measured, short, for the report.
+    side : Side, optional
+        The patient's side, where the quantity belongs to one.
+    structure : str, optional
+        Anatomical structure, for example ``"cheilion"`` or ``"hemiface"``.
+    region : str, optional
+        Part of the face, for example ``"lower"`` or ``"cheek"``.
+    derived_from : tuple of str
+        Names of landmarks, planes or images it was computed from.
+
+    Raises
+    ------
+    ValueError
+        If value or uncertainty is not a finite number.
+    """
+
+    quantity: str
+    value: float
+    unit: str
+    uncertainty: float
+    method: str
+    side: Side | None = None
+    structure: str | None = None
+    region: str | None = None
+    derived_from: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.value):
+            raise ValueError(f"{self.quantity}: value is not a finite number ({self.value})")
+        if not (math.isfinite(self.uncertainty) and self.uncertainty >= 0):
+            raise ValueError(f"{self.quantity}: uncertainty {self.uncertainty} is not usable")
+
+
+@dataclass(frozen=True, slots=True)
+class QualityCheck:
+    """A check that decides whether an analysis may be trusted.
+
+    `limit` is the bound that `value` was compared with; `passed` is the verdict.
+    """
+
+    check: str
+    value: float
+    unit: str
+    limit: float
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """The plane of all points ``p`` with ``normal . p == offset_mm``.
+
+    The normal has unit length. For the midsagittal plane it points to the
+    patient's left.
+    """
+
+    normal: tuple[float, float, float]
+    offset_mm: float
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture made by an analysis.
+
+    Parameters
+    ----------
+    name : str
+        Short file-name-safe name, for example ``"landmarks"``.
+    caption : str
+        One line for a person.
+    pixels : (rows, columns, 3) uint8 array
+        sRGB.
+    """
+
+    name: str
+    caption: str
+    pixels: NDArray[np.uint8] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What one analysis found on its inputs.
+
+    Parameters
+    ----------
+    analysis : str
+        Its name, for example ``"surface-symmetry"``.
+    version : str
+        Version of the method; a change of numbers changes it.
+    status : Status
+        Measured, refused or failed.
+    reason : str, optional
+        Why it was refused or failed, in words a clinician understands.
+    inputs : tuple of str
+        SOP Instance UIDs (or file names) it was computed from.
+    measurements, quality, pictures
+        What was found.
+    landmarks : mapping of str to tuple of float
+        Named points: (column, row) in pixels for a photograph, (x, y, z) in mm
+        for a surface.
+    planes : mapping of str to Plane
+        Named planes, in the frame of the surface.
+    frame : str, optional
+        Frame of Reference UID of 3D landmarks and planes.
+    """
+
+    analysis: str
+    version: str
+    status: Status
+    reason: str | None = None
+    inputs: tuple[str, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
+    landmarks: Mapping[str, tuple[float, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    planes: Mapping[str, Plane] = field(default_factory=lambda: MappingProxyType({}))
+    frame: str | None = None
+    quality: tuple[QualityCheck, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.status is not Status.MEASURED and not self.reason:
+            raise ValueError(f"{self.analysis} is {self.status} without a reason")
+
+
+def analysis_as_json(analysis: Analysis, picture_paths: tuple[str, ...] = ()) -> dict[str, Any]:
+    """One analysis in the published JSON form (one element of ``analyses``).
+
+    Parameters
+    ----------
+    analysis : Analysis
+    picture_paths : tuple of str
+        Where the caller has written the pictures, in their order.
+    """
+    return {
+        "analysis": analysis.analysis,
+        "version": analysis.version,
+        "status": analysis.status.value,
+        "reason": analysis.reason,
+        "inputs": list(analysis.inputs),
+        "measurements": [
+            {
+                "quantity": each.quantity,
+                "structure": each.structure,
+                "region": each.region,
+                "side": each.side.value if each.side else None,
+                "value": each.value,
+                "unit": each.unit,
+                "uncertainty": each.uncertainty,
+                "method": each.method,
+                "derived_from": list(each.derived_from),
+            }
+            for each in analysis.measurements
+        ],
+        "planes": {
+            name: {"normal": list(plane.normal), "offset": plane.offset_mm}
+            for name, plane in analysis.planes.items()
+        },
+        "landmarks": {name: list(point) for name, point in analysis.landmarks.items()},
+        "frame": analysis.frame,
+        "quality": [
+            {
+                "check": each.check,
+                "value": each.value,
+                "unit": each.unit,
+                "limit": each.limit,
+                "passed": each.passed,
+            }
+            for each in analysis.quality
+        ],
+        "pictures": list(picture_paths),
+    }
+
+
+def analysis_from_json(data: Mapping[str, Any]) -> Analysis:
+    """The analysis that `analysis_as_json` wrote, without its pictures' pixels.
+
+    Raises
+    ------
+    KeyError, ValueError
+        If `data` is not in the published form.
+    """
+    return Analysis(
+        analysis=data["analysis"],
+        version=data["version"],
+        status=Status(data["status"]),
+        reason=data["reason"],
+        inputs=tuple(data["inputs"]),
+        measurements=tuple(
+            Measurement(
+                quantity=each["quantity"],
+                structure=each["structure"],
+                region=each["region"],
+                side=Side(each["side"]) if each["side"] else None,
+                value=each["value"],
+                unit=each["unit"],
+                uncertainty=each["uncertainty"],
+                method=each["method"],
+                derived_from=tuple(each.get("derived_from", ())),
+            )
+            for each in data["measurements"]
+        ),
+        landmarks={name: tuple(point) for name, point in data["landmarks"].items()},
+        planes={
+            name: Plane(
+                (plane["normal"][0], plane["normal"][1], plane["normal"][2]), plane["offset"]
+            )
+            for name, plane in data["planes"].items()
+        },
+        frame=data["frame"],
+        quality=tuple(QualityCheck(**each) for each in data["quality"]),
+    )

@@ -1,0 +1,1 @@
+"""A face whose asymmetry is known, to commission a node with."""

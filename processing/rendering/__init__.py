@@ -1,0 +1,1 @@
+"""Pictures drawn off screen with VTK, and rays cast at surfaces."""

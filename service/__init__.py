@@ -1,0 +1,1 @@
+"""The application: what runs, and in which order."""

@@ -1,0 +1,216 @@
+"""The tables: what was received, what it belongs to, what was made of it and where that went.
+
+The status of work is not here: it is asked of the workflow engine.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+UID = String(64)
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """A moment in UTC; SQLite forgets the zone, so it is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse a moment without a zone."""
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a moment without a time zone cannot be stored")
+        return value.astimezone(UTC) if value is not None else None
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        """Give the moment its zone back."""
+        if value is None:
+            return None
+        moment: datetime = value
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Every table of the catalogue."""
+
+
+class Patient(Base):
+    """A patient as the headers name them; `issuer` tells equal IDs apart."""
+
+    __tablename__ = "patients"
+    __table_args__ = (UniqueConstraint("patient_id", "issuer"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    patient_id: Mapped[str] = mapped_column(Text)
+    issuer: Mapped[str] = mapped_column(Text, default="")
+    name: Mapped[str] = mapped_column(Text, default="")
+    birth_date: Mapped[str] = mapped_column(String(8), default="")
+    sex: Mapped[str] = mapped_column(String(16), default="")
+
+
+class Study(Base):
+    """A study, from its first instance on.
+
+    `patient_name` is what this study's own header says: two patients of two
+    hospitals may come with the same ID, or both without one.
+    """
+
+    __tablename__ = "studies"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(UID, unique=True)
+    patient_row: Mapped[int] = mapped_column(ForeignKey("patients.id"), index=True)
+    patient_name: Mapped[str] = mapped_column(Text, default="")
+    accession_number: Mapped[str] = mapped_column(Text, default="")
+    study_date: Mapped[str] = mapped_column(String(8), default="")
+    description: Mapped[str] = mapped_column(Text, default="")
+    priority: Mapped[str] = mapped_column(String(16), default="")
+    first_arrival: Mapped[datetime] = mapped_column(UTCDateTime)
+    last_arrival: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+
+    patient: Mapped[Patient] = relationship(lazy="joined")
+
+
+class Series(Base):
+    """A series."""
+
+    __tablename__ = "series"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    series_instance_uid: Mapped[str] = mapped_column(UID, unique=True)
+    study_row: Mapped[int] = mapped_column(ForeignKey("studies.id"), index=True)
+    modality: Mapped[str] = mapped_column(String(16), default="")
+    description: Mapped[str] = mapped_column(Text, default="")
+
+
+class Instance(Base):
+    """A received instance; its header is unread while `catalogued_at` is empty."""
+
+    __tablename__ = "instances"
+    __table_args__ = (Index("ix_instances_uncatalogued", "catalogued_at", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    sop_instance_uid: Mapped[str] = mapped_column(UID, unique=True)
+    sop_class_uid: Mapped[str] = mapped_column(UID)
+    transfer_syntax_uid: Mapped[str] = mapped_column(UID)
+    key: Mapped[str] = mapped_column(Text)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    dataset_offset: Mapped[int] = mapped_column(Integer)
+    received_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    calling_ae_title: Mapped[str] = mapped_column(String(16))
+    peer_address: Mapped[str] = mapped_column(String(64))
+    catalogued_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    series_row: Mapped[int | None] = mapped_column(ForeignKey("series.id"), index=True)
+    study_row: Mapped[int | None] = mapped_column(ForeignKey("studies.id"), index=True)
+    own: Mapped[bool] = mapped_column(Boolean, default=False)
+    header: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    reason: Mapped[str | None] = mapped_column(Text)
+
+
+class Quarantined(Base):
+    """Bytes that were kept but are not used, and why."""
+
+    __tablename__ = "quarantine"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    sop_instance_uid: Mapped[str] = mapped_column(Text, index=True)
+    key: Mapped[str] = mapped_column(Text)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    received_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    calling_ae_title: Mapped[str] = mapped_column(String(16))
+    peer_address: Mapped[str] = mapped_column(String(64))
+    reason: Mapped[str] = mapped_column(Text)
+
+
+class Completion(Base):
+    """Why a study counted as complete at a moment, with the inputs it had then."""
+
+    __tablename__ = "completions"
+    __table_args__ = (UniqueConstraint("study_row", "inputs_key"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_row: Mapped[int] = mapped_column(ForeignKey("studies.id"), index=True)
+    inputs_key: Mapped[str] = mapped_column(String(64))
+    evidence: Mapped[str] = mapped_column(String(32))
+    detail: Mapped[str] = mapped_column(Text)
+    decided_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class Result(Base):
+    """What one analysis made of one set of inputs; `key` is the content key."""
+
+    __tablename__ = "results"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(64), unique=True)
+    study_row: Mapped[int] = mapped_column(ForeignKey("studies.id"), index=True)
+    analysis: Mapped[str] = mapped_column(String(64))
+    version: Mapped[str] = mapped_column(String(32))
+    status: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str | None] = mapped_column(Text)
+    inputs: Mapped[list[str]] = mapped_column(JSON)
+    made_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    predecessor_uid: Mapped[str | None] = mapped_column(UID)
+
+    study: Mapped[Study] = relationship()
+    objects: Mapped[list[ResultObject]] = relationship(
+        back_populates="result", order_by="ResultObject.id"
+    )
+
+
+class ResultObject(Base):
+    """A DICOM object that was made: the report, or a picture."""
+
+    __tablename__ = "result_objects"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    result_row: Mapped[int] = mapped_column(ForeignKey("results.id"), index=True)
+    sop_instance_uid: Mapped[str] = mapped_column(UID, unique=True)
+    sop_class_uid: Mapped[str] = mapped_column(UID)
+    series_instance_uid: Mapped[str] = mapped_column(UID)
+    role: Mapped[str] = mapped_column(String(32))
+    key: Mapped[str] = mapped_column(Text)
+
+    result: Mapped[Result] = relationship(back_populates="objects")
+
+
+class Delivery(Base):
+    """That a destination took a result, when, and how that was confirmed."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (UniqueConstraint("result_row", "destination"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    result_row: Mapped[int] = mapped_column(ForeignKey("results.id"), index=True)
+    destination: Mapped[str] = mapped_column(Text)
+    delivered_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    confirmation: Mapped[str | None] = mapped_column(Text)
+    confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    result: Mapped[Result] = relationship()
+
+
+class WorkerSlot(Base):
+    """The last sign of life of a worker slot, so that a vanished one's work is taken over."""
+
+    __tablename__ = "worker_slots"
+
+    name: Mapped[str] = mapped_column(String(128), primary_key=True)
+    beat_at: Mapped[datetime] = mapped_column(UTCDateTime)

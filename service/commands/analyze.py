@@ -1,0 +1,195 @@
+"""``hemiface analyze``: any analysis on files, without network or database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from service.display import quantity, shown
+from service.input_files import LengthUnit, MeshScale, files_below, listed, mesh_scale
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from service.offline_measuring import Outcome, Sorted
+
+STDOUT: Final = Path("-")
+_LONGEST_REASON: Final = 2000
+_EXIT_OF_STATUS: Final = {"measured": 0, "refused": 3, "failed": 1}
+
+
+def command(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH...",
+            help="DICOM files and folders, and plain JPG, PNG, TIFF, HEIC, STL, OBJ, PLY, GLB.",
+        ),
+    ],
+    points: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Points on the facial nerve (not in this version)."),
+    ] = None,
+    landmarks: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Corrected landmarks (not in this version)."),
+    ] = None,
+    units: Annotated[
+        LengthUnit | None, typer.Option(help="Unit of length of plain mesh files.")
+    ] = None,
+    mm_per_unit: Annotated[
+        float | None,
+        typer.Option(metavar="N", help="How many mm one unit of plain mesh files is."),
+    ] = None,
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Write the results as JSON; - is stdout."),
+    ] = None,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where the pictures go, if not beside the JSON."),
+    ] = None,
+) -> None:
+    """Measure files, without network or database.
+
+    The instances of a DICOM study are measured together, as the node does it;
+    each plain file is measured for itself. Exit status: 0 when all was measured,
+    3 when something was refused, 1 when something failed.
+    """
+    from processing.measurement import SCHEMA_VERSION, PermanentFault
+    from service.offline_measuring import sort_files
+
+    if points is not None:
+        raise PermanentFault(
+            "--points is for the nerve analysis, which this version does not have; leave it out"
+        )
+    if landmarks is not None:
+        raise PermanentFault(
+            "--landmarks: this version cannot measure with corrected landmarks; leave it out"
+        )
+    scale = mesh_scale(units, mm_per_unit)
+    found = sort_files(files_below(paths))
+    for line in _notes_on_unused(found):
+        typer.secho(shown(line, _LONGEST_REASON), fg="yellow", err=True)
+    folder = _picture_folder(json_file, pictures)
+    stem = json_file.stem if json_file not in (None, STDOUT) else "hemiface"
+    analyses: list[dict[str, Any]] = []
+    for number, outcome in enumerate(_measured(found, scale), start=1):
+        if folder is not None:
+            written = _write_pictures(outcome, folder, f"{stem}-{number}")
+            outcome.document["pictures"] = [str(path) for path in written]
+        analyses.append(outcome.document)
+    if json_file is None:
+        _show(analyses)
+    else:
+        _write_json({"schema": SCHEMA_VERSION, "analyses": analyses}, json_file)
+    if not analyses:
+        typer.echo("hemiface: there is nothing here that could be measured", err=True)
+    raise typer.Exit(exit_status([each["status"] for each in analyses]))
+
+
+def exit_status(statuses: Sequence[str]) -> int:
+    """The worst of the statuses wins: 1 for failed, then 3 for refused, else 0; 3 for none."""
+    codes = {_EXIT_OF_STATUS[each] for each in statuses}
+    return next((code for code in (1, 3, 0) if code in codes), 3)
+
+
+def _measured(found: Sorted, scale: MeshScale) -> Iterator[Outcome]:
+    from service.offline_measuring import measure_groups
+    from service.progress import counted
+    from service.settings import load_settings
+
+    with counted("measuring", len(found.groups)) as advance:
+        for outcome in measure_groups(found.groups, load_settings(), scale):
+            advance()
+            yield outcome
+
+
+def _notes_on_unused(found: Sorted) -> list[str]:
+    by_reason: dict[str, list[str]] = {}
+    for path, reason in found.unused:
+        by_reason.setdefault(reason, []).append(path.name)
+    return [f"not used: {listed(names)}: {reason}" for reason, names in by_reason.items()]
+
+
+def _picture_folder(json_file: Path | None, pictures: Path | None) -> Path | None:
+    if pictures is not None:
+        return pictures
+    return json_file.parent if json_file not in (None, STDOUT) else None
+
+
+def _write_pictures(outcome: Outcome, folder: Path, stem: str) -> list[Path]:
+    """Write the pictures of an analysis; gives their absolute paths, which JSON states."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for picture in outcome.pictures:
+        parts = dict.fromkeys((stem, outcome.document["analysis"], picture.name))
+        path = folder.absolute() / f"{'-'.join(parts)}.png"
+        path.write_bytes(picture.png)
+        written.append(path)
+    return written
+
+
+def _write_json(document: dict[str, Any], json_file: Path) -> None:
+    text = json.dumps(document, indent=1, allow_nan=False)
+    if json_file == STDOUT:
+        typer.echo(text)
+        return
+    json_file.parent.mkdir(parents=True, exist_ok=True)
+    json_file.write_text(f"{text}\n", encoding="utf-8")
+
+
+def _show(analyses: Sequence[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console()
+    for analysis in analyses:
+        title = f"{analysis['analysis']} {analysis['version']}: {analysis['status']}"
+        inputs = shown(listed(analysis["inputs"]))
+        console.print(f"[bold]{escape(title)}[/bold]  {escape(inputs)}")
+        if analysis["reason"]:
+            console.print(shown(analysis["reason"], _LONGEST_REASON), markup=False)
+        if analysis["measurements"]:
+            console.print(_measurements_table(analysis["measurements"]))
+        if analysis["quality"]:
+            console.print(_quality_table(analysis["quality"]))
+        for path in analysis["pictures"]:
+            console.print(f"picture: {path}", markup=False, highlight=False)
+
+
+def _measurements_table(measurements: Sequence[dict[str, Any]]) -> Table:
+    from rich.table import Table
+
+    table = Table()
+    table.add_column("quantity", no_wrap=True)
+    for name in ("structure", "region", "side"):
+        table.add_column(name)
+    table.add_column("value", justify="right", no_wrap=True)
+    for each in measurements:
+        table.add_row(
+            each["quantity"],
+            each["structure"] or "",
+            each["region"] or "",
+            each["side"] or "",
+            quantity(each["value"], each["uncertainty"], each["unit"]),
+        )
+    return table
+
+
+def _quality_table(quality: Sequence[dict[str, Any]]) -> Table:
+    from rich.table import Table
+
+    table = Table("check", "value", "limit", "")
+    for each in quality:
+        table.add_row(
+            each["check"],
+            f"{each['value']:.4g} {each['unit']}",
+            f"{each['limit']:.4g}",
+            "passed" if each["passed"] else "not passed",
+        )
+    return table

@@ -1,0 +1,311 @@
+"""``hemiface study``: the last studies, one of them, why it has no result, and once more."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from service.catalogue.database import Database
+    from service.settings import Settings
+    from service.study_state import ResultState, StudyState
+    from service.workflow.engine import EngineClient
+
+_MOST_MATCHES: Final = 5
+_MOST_ROWS: Final = 200
+_STYLES: Final = {
+    "done": "green",
+    "refused": "yellow",
+    "failed": "red",
+    "parked": "red",
+    "unusable": "yellow",
+    "nothing to measure": "yellow",
+}
+
+UID = Annotated[
+    str,
+    typer.Argument(metavar="UID", help="Study Instance UID, or the beginning of only one."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+app = typer.Typer(help="Look at studies, and run them again.", no_args_is_help=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What the commands ask: the catalogue, for reading, and the engine."""
+
+    settings: Settings
+    database: Database
+    engine: EngineClient
+
+    def study(self, prefix: str) -> StudyState:
+        """How the study that begins with `prefix` stands.
+
+        Raises
+        ------
+        RejectedInput
+            If no study, or more than one, begins so.
+        """
+        from service.study_state import state_of
+
+        state = state_of(self.database, self.engine, self._uid(prefix))
+        assert state is not None  # its UID has just been found in the catalogue
+        return state
+
+    def _uid(self, prefix: str) -> str:
+        from processing.measurement import RejectedInput
+        from service.catalogue.overviews import uids_starting_with, unread_instances
+
+        found = uids_starting_with(self.database, prefix, _MOST_MATCHES + 1)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            more = " …" if len(found) > _MOST_MATCHES else ""
+            raise RejectedInput(
+                f"more than one study begins with {prefix}: "
+                f"{', '.join(found[:_MOST_MATCHES])}{more}; type more of the UID"
+            )
+        unread = unread_instances(self.database)
+        raise RejectedInput(
+            f"no study begins with {prefix!r}: no usable image of it has arrived here. "
+            + (f"{unread} instances are still to be catalogued. " if unread else "")
+            + "Look at the sender's log, and at `hemiface study list` and what it says "
+            "could not be used."
+        )
+
+
+@app.command("list")
+def list_studies(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many studies.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List the last studies with their state, the latest first."""
+    from service.catalogue.studies import latest_studies, unusable
+    from service.study_json import study_as_json, unusable_as_json
+    from service.study_state import states_of
+
+    with _open_node() as node:
+        states = states_of(node.database, node.engine, latest_studies(node.database, limit))
+        kept_aside = unusable(node.database, limit)
+    now = datetime.now(UTC)
+    if as_json:
+        _print_json(
+            {
+                "studies": [study_as_json(each, now) for each in states],
+                "unusable": [unusable_as_json(each) for each in kept_aside],
+            }
+        )
+        return
+    if not states:
+        typer.echo("No study has arrived yet.")
+    else:
+        _print_table(_studies_table(states, now))
+    if kept_aside:
+        typer.echo(f"\nKept but not used ({len(kept_aside)}):")
+        for each in kept_aside:
+            _print_line(f"  {each.sop_instance_uid} from {each.calling_ae_title}: {each.reason}")
+
+
+@app.command("show")
+def show(uid: UID, as_json: AsJson = False) -> None:
+    """Show one study: what arrived, why it is complete, its results, and where they went."""
+    from service.catalogue.stored_bytes import open_stored_bytes
+    from service.catalogue.studies import known_study
+    from service.study_json import instance_as_json, measurements_of, study_as_json
+
+    with _open_node() as node:
+        state = node.study(uid)
+        known = known_study(node.database, state.study.study_instance_uid)
+        instances = known.instances if known is not None else ()
+        stored = open_stored_bytes(node.settings)
+        measurements = {
+            each.made.key: measurements_of(stored, each.made.key) for each in state.results
+        }
+    now = datetime.now(UTC)
+    if as_json:
+        document = study_as_json(state, now)
+        document["instances"] = [instance_as_json(each) for each in instances]
+        for result in document["results"]:
+            result["measurements"] = measurements[result["key"]]
+        _print_json(document)
+        return
+    _show_study(state, now)
+    for each in state.results:
+        _show_result(each, measurements[each.made.key], now)
+
+
+@app.command("re-run")
+def run_again(
+    uid: UID,
+    analysis: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this analysis.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Do again what has no result yet, and deliver again what did not arrive."""
+    from service.commands.running_again import run_again as run
+
+    with _open_node() as node:
+        begun = run(node.settings, node.database, node.engine, node.study(uid), analysis)
+    if as_json:
+        _print_json({"begun": begun.work, "notes": begun.notes})
+        return
+    for each in begun.notes:
+        _print_line(each)
+
+
+@app.command("why-not")
+def why_not(uid: UID, as_json: AsJson = False) -> None:
+    """Say in plain language why a study has no result (yet), and what to do."""
+    from service.commands.why_not import reasons_for_no_result
+
+    with _open_node() as node:
+        state = node.study(uid)
+    reasons = reasons_for_no_result(state, datetime.now(UTC))
+    if as_json:
+        _print_json({"state": state.stage.value, "reasons": reasons})
+        return
+    for each in reasons:
+        _print_line(each)
+
+
+@contextmanager
+def _open_node() -> Iterator[Node]:
+    from service.catalogue.database import open_present_database
+    from service.settings import load_settings
+    from service.workflow.engine import EngineClient
+
+    settings = load_settings()
+    database = open_present_database(settings)
+    engine = EngineClient(settings)
+    try:
+        yield Node(settings, database, engine)
+    finally:
+        engine.close()
+        database.close()
+
+
+def _studies_table(states: list[StudyState], now: datetime) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from service.display import ago, person_name, shown
+    from service.study_explanation import contents_as_text, explanation
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("Patient", "Arrived", "What", "State", "Why"):
+        table.add_column(heading)
+    table.add_column("Study Instance UID", overflow="fold")
+    for state in states:
+        study = state.study
+        name = " ".join(filter(None, (shown(study.patient_id), person_name(study.patient_name))))
+        table.add_row(
+            Text(name),
+            ago(study.last_arrival, now),
+            Text(contents_as_text(study)),
+            Text(state.stage.value, style=_STYLES.get(state.stage.value, "")),
+            Text(explanation(state, now)),
+            study.study_instance_uid,
+        )
+    return table
+
+
+def _show_study(state: StudyState, now: datetime) -> None:
+    from service.display import clock, person_name
+    from service.study_explanation import contents_as_text, explanation, unusable_reasons
+
+    study = state.study
+    facts = {
+        "study": study.study_instance_uid,
+        "patient": " ".join(filter(None, (study.patient_id, person_name(study.patient_name)))),
+        "description": " ".join(filter(None, (study.study_date, study.description))),
+        "accession": study.accession_number,
+        "priority": study.priority,
+        "arrived": f"{contents_as_text(study)}, "
+        f"from {', '.join(dict.fromkeys(each.calling_ae_title for each in study.arrived))}, "
+        f"{clock(study.first_arrival, now)} to {clock(study.last_arrival, now)}",
+        "state": f"{state.stage.value}: {explanation(state, now)}",
+    }
+    for name, value in facts.items():
+        if value:
+            _print_line(f"{name:<12} {value}")
+    for count, reason in unusable_reasons(study):
+        _print_line(f"{'not used':<12} {count} × {reason}")
+    for each in state.evidence:
+        _print_line(
+            f"{'complete':<12} {clock(each.decided_at, now)} by {each.evidence}: {each.detail}"
+        )
+
+
+def _show_result(result: ResultState, measurements: list[dict[str, Any]], now: datetime) -> None:
+    from service.display import clock
+    from service.study_explanation import delivery_as_text
+
+    made = result.made
+    replaced = "" if result.is_newest else ", replaced by a later one"
+    _print_line("")
+    _print_line(
+        f"{made.analysis} {made.version}: {made.status} at {clock(made.made_at, now)}{replaced}"
+    )
+    facts = {
+        "reason": made.reason,
+        "report": result.report_uid,
+        "predecessor": made.predecessor_uid,
+    }
+    for name, value in facts.items():
+        if value:
+            _print_line(f"  {name:<12} {value}")
+    for delivery in result.deliveries:
+        _print_line(f"  {'delivery':<12} {delivery_as_text(delivery, now)}")
+    if measurements:
+        _print_table(_measurements_table(measurements[:_MOST_ROWS]))
+
+
+def _measurements_table(measurements: list[dict[str, Any]]) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    from service.display import quantity
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("Quantity", "Structure", "Region", "Side"):
+        table.add_column(heading)
+    table.add_column("Value ± standard uncertainty", justify="right")
+    for each in measurements:
+        table.add_row(
+            each["quantity"],
+            each["structure"] or "",
+            each["region"] or "",
+            each["side"] or "",
+            quantity(each["value"], each["uncertainty"], each["unit"]),
+        )
+    return table
+
+
+def _print_table(table: Table) -> None:
+    from rich.console import Console
+
+    Console(highlight=False).print(table)
+
+
+def _print_line(text: str) -> None:
+    """A line that may quote headers: without anything that a terminal would obey."""
+    from service.display import shown
+
+    longest = 2000
+    indent = len(text) - len(text.lstrip())
+    typer.echo(" " * indent + shown(text, longest))
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    typer.echo(json.dumps({"schema": 1, **document}, indent=1))

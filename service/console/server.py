@@ -1,0 +1,69 @@
+"""Serving the console until the node stops."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import structlog
+import uvicorn
+
+from processing.measurement import PermanentFault
+from service.catalogue.database import for_reading, open_database
+from service.catalogue.stored_bytes import open_stored_bytes
+from service.console.application import Sources, build_application
+from service.settings import Settings
+from service.workflow.engine import EngineClient
+
+_LOOK_SECONDS = 0.2
+_STOP_SECONDS = 5
+
+log = structlog.get_logger()
+
+
+def run_console(settings: Settings, stopped: threading.Event) -> None:
+    """Serve the page, the health checks and the metrics until `stopped` is set.
+
+    Raises
+    ------
+    OSError
+        If the port cannot be listened on.
+    PermanentFault
+        If the server ended by itself.
+    """
+    database = open_database(settings)
+    engine = EngineClient(settings)
+    sources = Sources(settings, for_reading(database), open_stored_bytes(settings), engine)
+    try:
+        with _listening(settings) as listener:
+            _serve(sources, listener, stopped)
+    finally:
+        engine.close()
+        database.close()
+
+
+def _listening(settings: Settings) -> socket.socket:
+    address, port = settings.http.address, settings.http.port
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return socket.create_server((address, port), family=family, backlog=64)
+
+
+def _serve(sources: Sources, listener: socket.socket, stopped: threading.Event) -> None:
+    server = uvicorn.Server(
+        uvicorn.Config(
+            build_application(sources),
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=_STOP_SECONDS,
+        )
+    )
+    # In a thread of its own, since uvicorn takes over the signals of the main thread.
+    serving = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    serving.start()
+    log.info("console is served", port=sources.settings.http.port)
+    while not stopped.wait(_LOOK_SECONDS):
+        if not serving.is_alive():
+            raise PermanentFault("the HTTP server ended by itself; its log says why")
+    server.should_exit = True
+    serving.join(2 * _STOP_SECONDS)

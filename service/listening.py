@@ -1,0 +1,58 @@
+"""From the settings to how the node listens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dicom_nodes.network.storage_scp import ListenOptions
+from dicom_nodes.network.tls import ServerTLS
+from processing.measurement import PermanentFault
+from service.settings import Settings
+
+
+def listen_options(settings: Settings, part: str) -> list[ListenOptions]:
+    """How a receiver listens: in the clear, and over TLS where a certificate is set.
+
+    Parameters
+    ----------
+    settings : Settings
+    part : str
+        The receiver's name; it gets an incoming folder of its own.
+
+    Raises
+    ------
+    PermanentFault
+        If a certificate is set without its private key.
+    """
+    dicom = settings.dicom
+    incoming = settings.data_folder.absolute() / "incoming" / part
+    incoming_over_tls = incoming.with_name(f"{part}-tls")
+    incoming.mkdir(parents=True, exist_ok=True)
+    clear = ListenOptions(
+        ae_title=dicom.ae_title,
+        address=dicom.address,
+        port=dicom.port,
+        incoming=incoming,
+        require_called_ae_title=dicom.require_called_ae_title,
+        calling_ae_titles=dicom.calling_ae_titles,
+        peer_addresses=dicom.peer_addresses,
+        sop_classes=dicom.sop_classes,
+        transfer_syntaxes=dicom.transfer_syntaxes,
+        maximum_associations=dicom.maximum_associations,
+        maximum_associations_per_peer=dicom.maximum_associations_per_peer,
+        maximum_pdu_bytes=dicom.maximum_pdu_bytes,
+        acse_timeout_seconds=dicom.acse_timeout_seconds,
+        network_timeout_seconds=dicom.network_timeout_seconds,
+    )
+    if dicom.tls.certificate is None:
+        return [clear]
+    if dicom.tls.private_key is None:
+        raise PermanentFault("dicom.tls.certificate is set; set dicom.tls.private_key as well")
+    tls = ServerTLS(
+        certificate=dicom.tls.certificate,
+        private_key=dicom.tls.private_key,
+        client_authorities=dicom.tls.client_authorities,
+        require_client_certificate=dicom.tls.require_client_certificate,
+    )
+    incoming_over_tls.mkdir(exist_ok=True)
+    return [clear, replace(clear, port=dicom.tls.port, tls=tls, incoming=incoming_over_tls)]

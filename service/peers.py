@@ -1,0 +1,58 @@
+"""From the settings to the peers that the node opens associations with."""
+
+from __future__ import annotations
+
+from dicom_nodes.network.peer import Peer
+from dicom_nodes.network.tls import ClientTLS
+from processing.measurement import PermanentFault
+from service.local_address import reachable_address
+from service.settings import Destination, Settings
+
+
+def peer_of(destination: Destination, own_ae_title: str) -> Peer:
+    """A destination as a peer that is called as `own_ae_title`."""
+    tls = destination.tls
+    return Peer(
+        name=destination.name,
+        ae_title=destination.ae_title,
+        address=destination.address,
+        port=destination.port,
+        own_ae_title=own_ae_title,
+        tls=None
+        if tls is None
+        else ClientTLS(
+            authorities=tls.authorities,
+            certificate=tls.certificate,
+            private_key=tls.private_key,
+            check_name=tls.check_name,
+        ),
+    )
+
+
+def destination_named(settings: Settings, name: str) -> Destination:
+    """The destination of this name.
+
+    Raises
+    ------
+    PermanentFault
+        If the settings name no such destination.
+    """
+    for each in settings.delivery.destinations:
+        if each.name == name:
+            return each
+    known = ", ".join(repr(each.name) for each in settings.delivery.destinations) or "none"
+    raise PermanentFault(
+        f"there is no destination {name!r} in the settings (known: {known}); "
+        "add it under [delivery]"
+    )
+
+
+def local_node(settings: Settings, own_ae_title: str) -> Peer:
+    """The node of these settings, as a program on the same machine reaches it."""
+    return Peer(
+        name="the local node",
+        ae_title=settings.dicom.ae_title,
+        address=reachable_address(settings.dicom.address),
+        port=settings.dicom.port,
+        own_ae_title=own_ae_title,
+    )

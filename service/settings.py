@@ -1,0 +1,201 @@
+"""The one settings tree: ``hemiface.toml``, then environment variables.
+
+``HEMIFACE_DICOM__PORT=104`` sets ``port`` in the table ``[dicom]``. The file is
+``hemiface.toml`` in the working folder unless ``HEMIFACE_SETTINGS`` names another.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+AETitle = Annotated[
+    str, StringConstraints(min_length=1, max_length=16, pattern=r"^[\x20-\x5b\x5d-\x7e]+$")
+]
+
+
+class Table(BaseModel):
+    """A table of the settings file; a name that it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TLSSettings(Table):
+    """DICOM over TLS by the BCP 195 profile; off while `certificate` is not set."""
+
+    certificate: Path | None = None
+    private_key: Path | None = None
+    client_authorities: Path | None = None
+    require_client_certificate: bool = False
+    port: int = 2762
+
+
+class DicomSettings(Table):
+    """How the node listens, and whom it accepts."""
+
+    ae_title: AETitle = "HEMIFACE"
+    address: str = "127.0.0.1"
+    port: int = 11112
+    processes: int = Field(default=2, ge=1, le=64)
+    require_called_ae_title: bool = False
+    calling_ae_titles: tuple[AETitle, ...] = ()
+    peer_addresses: tuple[str, ...] = ()
+    sop_classes: tuple[str, ...] = ()
+    transfer_syntaxes: tuple[str, ...] = ()
+    maximum_associations: int = Field(default=64, ge=1)
+    maximum_associations_per_peer: int = Field(default=32, ge=1)
+    maximum_pdu_bytes: int = Field(default=131072, ge=4096)
+    acse_timeout_seconds: float = 5
+    network_timeout_seconds: float = 60
+    dimse_timeout_seconds: float = 60
+    tls: TLSSettings = TLSSettings()
+
+
+class HttpSettings(Table):
+    """Where the page, the health checks and the metrics are served."""
+
+    address: str = "127.0.0.1"
+    port: int = 8080
+
+
+class StorageSettings(Table):
+    """Where the bytes live, and how much room must stay free."""
+
+    bytes_url: str | None = Field(
+        default=None, description="fsspec URL such as s3://bucket/folder; local disk when not set"
+    )
+    reserve_bytes: int = Field(default=2_000_000_000, ge=0)
+
+
+class DatabaseSettings(Table):
+    """The catalogue and the engine's tables; SQLite in the data folder when not set."""
+
+    url: str | None = None
+
+
+class CompletionSettings(Table):
+    """When a study counts as complete."""
+
+    quiet_seconds: float = Field(default=30, gt=0)
+    maximum_seconds: float = Field(default=900, gt=0)
+    start_on_declared_inputs: bool = True
+
+
+class DestinationTLS(Table):
+    """How the node proves itself to a destination over TLS, and whom it trusts there."""
+
+    authorities: Path | None = None
+    certificate: Path | None = None
+    private_key: Path | None = None
+    check_name: bool = True
+
+
+class Destination(Table):
+    """A peer that results are sent to."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\w .-]+$")]
+    ae_title: AETitle
+    address: str
+    port: int = Field(ge=1, le=65535)
+    tls: DestinationTLS | None = None
+
+
+class DeliverySettings(Table):
+    """Where results go, and how patiently.
+
+    With `to_sender` a result goes to the destination whose AE title is that of
+    the peer which sent the study; `destinations` named in `always_to` get every
+    result.
+    """
+
+    destinations: tuple[Destination, ...] = ()
+    always_to: tuple[str, ...] = ()
+    to_sender: bool = True
+    first_retry_seconds: float = Field(default=5, gt=0)
+    longest_retry_seconds: float = Field(default=600, gt=0)
+
+
+class UrgencyRule(Table):
+    """A study is urgent when every attribute that is given here matches."""
+
+    calling_ae_title: str | None = None
+    modality: str | None = None
+    study_description_contains: str | None = None
+
+
+class WorkSettings(Table):
+    """The worker processes."""
+
+    slots: int = Field(default=1, ge=1, le=64)
+    measuring_timeout_seconds: float = Field(default=300, gt=0)
+    child_memory_limit_bytes: int = Field(default=3_000_000_000, gt=0)
+    urgent_priorities: tuple[str, ...] = ("STAT", "HIGH")
+    urgency_rules: tuple[UrgencyRule, ...] = ()
+
+
+class PhotographSettings(Table):
+    """Limits of photograph-symmetry."""
+
+    yaw_limit_deg: float = Field(default=5, gt=0)
+    pitch_limit_deg: float = Field(default=15, gt=0)
+
+
+class Settings(BaseSettings):
+    """Everything that a site can choose."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HEMIFACE_", env_nested_delimiter="__", frozen=True, extra="ignore"
+    )
+
+    data_folder: Path = Path("data")
+    face_model: Path | None = None
+    log_format: Literal["console", "json"] = "console"
+    dicom: DicomSettings = DicomSettings()
+    http: HttpSettings = HttpSettings()
+    storage: StorageSettings = StorageSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    completion: CompletionSettings = CompletionSettings()
+    delivery: DeliverySettings = DeliverySettings()
+    work: WorkSettings = WorkSettings()
+    photograph: PhotographSettings = PhotographSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment variables win over the file."""
+        return (
+            init_settings,
+            env_settings,
+            TomlConfigSettingsSource(settings_cls, settings_file()),
+        )
+
+
+def settings_file() -> Path:
+    """The settings file, whether or not it exists."""
+    return Path(os.environ.get("HEMIFACE_SETTINGS", "hemiface.toml"))
+
+
+def load_settings() -> Settings:
+    """Read the settings from file and environment.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        If a value is not usable; the message names the setting.
+    """
+    return Settings()

@@ -1,0 +1,1 @@
+"""The durable way of a study: complete, read, measure, report, deliver, confirm."""

@@ -1,0 +1,124 @@
+"""Reading the headers of what has arrived, and telling the engine which studies to look at.
+
+The engine is told before the rows are marked as catalogued. A crash between the
+two only means that the same headers are read again, never that a study is
+forgotten.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from dicom_nodes.objects.header import InstanceHeader, inspect, is_valid_uid
+from service.catalogue import results, studies
+from service.catalogue.database import Database, open_database
+from service.catalogue.stored_bytes import StoredBytes, open_stored_bytes
+from service.settings import Settings
+from service.workflow import completion
+from service.workflow.engine import EngineClient
+
+_BATCH: Final = 100
+_PAUSE_SECONDS: Final = 0.2
+# Far above what the standard allows (PS3.5, table 6.2-1), far below what an index takes.
+_LONGEST_TEXT: Final = 500
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Cataloguer:
+    """Catalogues instances in the order in which they arrived."""
+
+    settings: Settings
+    database: Database
+    stored: StoredBytes
+    engine: EngineClient
+
+    def run(self, stopped: threading.Event) -> None:
+        """Catalogue what arrives until told to stop."""
+        while not stopped.is_set():
+            if self.catalogue_next() == 0:
+                stopped.wait(_PAUSE_SECONDS)
+
+    def catalogue_next(self) -> int:
+        """Catalogue one batch; gives how many instances were in it."""
+        waiting = studies.uncatalogued(self.database, _BATCH)
+        if not waiting:
+            return 0
+        own = results.are_own(self.database, [each.sop_instance_uid for each in waiting])
+        batch = [self._catalogued(each, each.sop_instance_uid in own) for each in waiting]
+        touched = sorted(
+            {each.facts.study_instance_uid for each in batch if each.facts and not each.own}
+        )
+        for uid in touched:
+            self.engine.look_at_study_in(uid, self.settings.completion.quiet_seconds)
+        studies.record(self.database, batch)
+        for uid in touched:
+            self._hurry_if_complete(uid)
+        return len(batch)
+
+    def _hurry_if_complete(self, study_instance_uid: str) -> None:
+        if not self.settings.completion.start_on_declared_inputs:
+            return
+        study = studies.known_study(self.database, study_instance_uid)
+        if study is not None and completion.has_declared_inputs(study):
+            wait = min(completion.SETTLE_SECONDS, self.settings.completion.quiet_seconds)
+            self.engine.look_at_study_in(study_instance_uid, wait)
+
+    def _catalogued(self, instance: studies.Uncatalogued, own: bool) -> studies.Catalogued:
+        with self.stored.as_file(instance.key) as path:
+            header, reason = inspect(path)
+        if header is not None and reason is None and header.sop_class_uid != instance.sop_class_uid:
+            reason = (
+                f"the object says SOP class {header.sop_class_uid}, "
+                f"but was sent as {instance.sop_class_uid}; send it again as what it is"
+            )
+        if reason is not None:
+            log.warning("instance cannot be used", reason=reason)
+        return studies.Catalogued(
+            instance=instance,
+            facts=_facts(header),
+            header=_for_analyses(header),
+            reason=reason,
+            own=own or (header is not None and header.is_own),
+        )
+
+
+def run_cataloguer(settings: Settings, stopped: threading.Event) -> None:
+    """Catalogue what arrives until told to stop."""
+    database = open_database(settings)
+    engine = EngineClient(settings)
+    Cataloguer(settings, database, open_stored_bytes(settings), engine).run(stopped)
+    engine.close()
+    database.close()
+
+
+def _facts(header: InstanceHeader | None) -> studies.StudyFacts | None:
+    """What the header says, no value longer than its column: PostgreSQL would refuse the row."""
+    if header is None or not is_valid_uid(header.study_instance_uid):
+        return None
+    return studies.StudyFacts(
+        study_instance_uid=header.study_instance_uid,
+        series_instance_uid=header.series_instance_uid[:64],
+        patient_id=header.patient_id[:_LONGEST_TEXT],
+        issuer=header.issuer_of_patient_id[:_LONGEST_TEXT],
+        patient_name=header.patient_name[:_LONGEST_TEXT],
+        birth_date=header.birth_date[:8],
+        sex=header.sex[:16],
+        accession_number=header.accession_number[:_LONGEST_TEXT],
+        study_date=header.study_date[:8],
+        study_description=header.study_description[:_LONGEST_TEXT],
+        priority=header.requested_procedure_priority[:16],
+        modality=header.modality[:16],
+        series_description=header.series_description[:_LONGEST_TEXT],
+    )
+
+
+def _for_analyses(header: InstanceHeader | None) -> dict[str, Any]:
+    if header is None:
+        return {}
+    return {"view": header.view.value if header.view is not None else None}

@@ -1,0 +1,128 @@
+"""Whether a study is complete, by which evidence, and which analyses that starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from dicom_nodes.objects.content_keyed_uids import content_key
+from service.analyses import ANALYSES, AnalysisEntry, CandidateInput
+from service.catalogue.studies import KnownInstance, KnownStudy
+from service.settings import CompletionSettings, UrgencyRule, WorkSettings
+
+SETTLE_SECONDS: Final = 2.0
+
+
+class Evidence(StrEnum):
+    """What shows that a study is complete; the first that proves it wins."""
+
+    DECLARED_INPUTS = "declared inputs"
+    QUIET_TIME = "quiet time"
+    HARD_MAXIMUM = "hard maximum"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One analysis on one set of inputs; `key` is the content key of its result."""
+
+    analysis: str
+    inputs: tuple[str, ...]
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Why a study counts as complete now, and what that starts."""
+
+    evidence: Evidence
+    detail: str
+    inputs_key: str
+    jobs: tuple[Job, ...]
+    urgent: bool
+
+
+def has_declared_inputs(study: KnownStudy) -> bool:
+    """Whether every analysis has all the inputs that it declares."""
+    usable = _usable(study)
+    return all(
+        entry.is_complete([each for each in usable if entry.wants(each)])
+        for entry in ANALYSES.values()
+    )
+
+
+def plan(
+    study: KnownStudy, completion: CompletionSettings, work: WorkSettings, now: datetime
+) -> Plan:
+    """The plan for a study whose time to be measured has come.
+
+    It is asked for when the inputs are there, or when the debounced wait is over;
+    which of the two, and for how long, is worked out from the study itself.
+    """
+    evidence, detail = _evidence(study, completion, now)
+    jobs = tuple(
+        job for entry in ANALYSES.values() if (job := _job(entry, _usable(study))) is not None
+    )
+    return Plan(
+        evidence=evidence,
+        detail=detail,
+        inputs_key=content_key(
+            [each.sop_instance_uid for each in study.instances if not each.own], "study", "1"
+        ),
+        jobs=jobs,
+        urgent=is_urgent(study, work),
+    )
+
+
+def is_urgent(study: KnownStudy, work: WorkSettings) -> bool:
+    """Whether the study overtakes others: by its Requested Procedure Priority, or by a rule."""
+    if study.priority.upper() in work.urgent_priorities:
+        return True
+    return any(_matches(rule, study) for rule in work.urgency_rules)
+
+
+def _evidence(
+    study: KnownStudy, completion: CompletionSettings, now: datetime
+) -> tuple[Evidence, str]:
+    if completion.start_on_declared_inputs and has_declared_inputs(study):
+        declared = "; ".join(f"{entry.name}: {entry.declared}" for entry in ANALYSES.values())
+        return Evidence.DECLARED_INPUTS, f"all declared inputs are there ({declared})"
+    if now - study.last_arrival >= timedelta(seconds=completion.quiet_seconds):
+        return Evidence.QUIET_TIME, f"nothing came for {completion.quiet_seconds:g} s"
+    return (
+        Evidence.HARD_MAXIMUM,
+        f"the first instance came {(now - study.first_arrival).total_seconds():.0f} s ago "
+        f"(the maximum is {completion.maximum_seconds:g} s)",
+    )
+
+
+def _job(entry: AnalysisEntry, usable: Sequence[CandidateInput]) -> Job | None:
+    inputs = tuple(sorted(each.sop_instance_uid for each in usable if entry.wants(each)))
+    if not inputs:
+        return None
+    return Job(entry.name, inputs, content_key(inputs, entry.name, entry.version))
+
+
+def _usable(study: KnownStudy) -> list[CandidateInput]:
+    return [_candidate(each) for each in study.instances if each.reason is None and not each.own]
+
+
+def _candidate(instance: KnownInstance) -> CandidateInput:
+    return CandidateInput(
+        instance.sop_instance_uid, instance.sop_class_uid, instance.modality, instance.header
+    )
+
+
+def _matches(rule: UrgencyRule, study: KnownStudy) -> bool:
+    given: list[bool] = []
+    if rule.calling_ae_title is not None:
+        given.append(
+            any(each.calling_ae_title == rule.calling_ae_title for each in study.instances)
+        )
+    if rule.modality is not None:
+        given.append(any(each.modality == rule.modality for each in study.instances))
+    if rule.study_description_contains is not None:
+        given.append(rule.study_description_contains.lower() in study.description.lower())
+    return bool(given) and all(given)

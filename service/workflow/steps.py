@@ -1,0 +1,336 @@
+"""The steps of a study's way. Each can be run again; each takes and gives identifiers only."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import numpy as np
+import structlog
+from PIL import Image
+
+from dicom_nodes.network.peer import Peer
+from dicom_nodes.network.query_scu import find_instances
+from dicom_nodes.network.storage_scu import Fault, send_files
+from dicom_nodes.objects.measurement_report import Predecessor, write_measurement_report
+from dicom_nodes.objects.secondary_capture import write_secondary_capture
+from processing.measurement import (
+    Analysis,
+    PermanentFault,
+    Picture,
+    Status,
+    TransientFault,
+    analysis_as_json,
+    analysis_from_json,
+)
+from service.analyses import analysis_named, instance_of
+from service.catalogue import results, studies
+from service.catalogue.database import Database
+from service.catalogue.stored_bytes import StoredBytes
+from service.instruments import COMPLETED
+from service.peers import destination_named, peer_of
+from service.settings import Settings
+from service.workflow import completion
+from service.workflow.delivery import DeliveryState
+from service.workflow.measuring import ANALYSIS_FILE, MeasureTask, ReadTask, Task
+from service.workflow.measuring_child import ChildDied, MeasuringChild
+from service.workflow.routing import destination_names
+
+# A second try tells an unlucky moment from an input that no process survives.
+_TRIES_OF_A_TASK: Final = 2
+# An archive may take a while until it lists what it took.
+_TRIES_OF_A_LISTING: Final = 6
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The steps, with what they work on."""
+
+    settings: Settings
+    database: Database
+    stored: StoredBytes
+    child: MeasuringChild
+
+    def complete(self, study_instance_uid: str) -> dict[str, Any]:
+        """Decide why the study is complete now, record it, and plan its analyses."""
+        study = self._study(study_instance_uid)
+        plan = completion.plan(
+            study, self.settings.completion, self.settings.work, datetime.now(UTC)
+        )
+        is_new = results.record_completion(
+            self.database, study_instance_uid, plan.inputs_key, plan.evidence, plan.detail
+        )
+        if is_new:
+            COMPLETED.labels(evidence=plan.evidence).inc()
+        return {"jobs": [asdict(job) for job in plan.jobs], "urgent": plan.urgent}
+
+    def read(self, analysis: str, inputs: Sequence[str], key: str) -> str:
+        """Read the inputs in the measuring child; gives the key of the reading."""
+        instances = studies.instance_keys(self.database, inputs)
+        reading_key = f"work/{key}/reading.npz"
+        failure = self._in_child(ReadTask(analysis, instances, reading_key))
+        if failure is not None:
+            self._write_failure(analysis, inputs, key, failure)
+        return reading_key
+
+    def measure(self, analysis: str, inputs: Sequence[str], key: str, reading_key: str) -> str:
+        """Measure what was read; gives the moment at which it was done, in ISO 8601."""
+        folder = f"work/{key}"
+        if self.stored.exists(reading_key):
+            failure = self._in_child(MeasureTask(analysis, reading_key, folder))
+            if failure is not None:
+                self._write_failure(analysis, inputs, key, failure)
+        return datetime.now(UTC).isoformat(timespec="seconds")
+
+    def report(self, study_instance_uid: str, key: str, made_at: str) -> bool:
+        """Write the report and its pictures; False when a newer result has replaced this one."""
+        if results.result_by_key(self.database, key) is not None:
+            return True
+        document = json.loads(self.stored.read(f"work/{key}/{ANALYSIS_FILE}"))
+        analysis = analysis_from_json(document)
+        inputs = tuple(dict.fromkeys(map(instance_of, analysis.inputs)))
+        former = self._former_result(study_instance_uid, analysis)
+        if former is not None and set(former.inputs) > set(inputs):
+            return False
+        objects = self._write_objects(
+            analysis,
+            inputs,
+            self._pictures(document),
+            key,
+            datetime.fromisoformat(made_at),
+            _predecessor(former),
+        )
+        results.record_result(
+            self.database,
+            results.MadeResult(
+                key=key,
+                study_instance_uid=study_instance_uid,
+                analysis=analysis.analysis,
+                version=analysis.version,
+                status=analysis.status,
+                reason=analysis.reason,
+                inputs=inputs,
+                made_at=datetime.fromisoformat(made_at),
+                predecessor_uid=_report_of(former).sop_instance_uid if former else None,
+                objects=tuple(objects),
+            ),
+        )
+        return True
+
+    def destinations(self, study_instance_uid: str) -> list[str]:
+        """Names of the destinations that get the results of this study."""
+        senders = (each.calling_ae_title for each in self._study(study_instance_uid).instances)
+        return destination_names(senders, self.settings.delivery)
+
+    def tidy(self, key: str) -> None:
+        """Remove the reading, which is large and can be made again."""
+        self.stored.remove(f"work/{key}/reading.npz")
+
+    def deliver(self, key: str, destination_name: str) -> dict[str, str]:
+        """Send a result to a destination; gives the state and its reason."""
+        result = self._result(key)
+        if self._is_delivered(result, destination_name):
+            return {"state": DeliveryState.DELIVERED, "reason": ""}
+        with self._files(result) as files:
+            outcomes = send_files(self._peer(destination_name), files)
+        refused = [each for each in outcomes if not each.accepted]
+        if not refused:
+            results.record_delivery(self.database, key, destination_name)
+            return {"state": DeliveryState.DELIVERED, "reason": ""}
+        parked = [each for each in refused if each.fault is Fault.PERMANENT]
+        state = DeliveryState.PARKED if parked else DeliveryState.WAITING
+        return {"state": state, "reason": (parked or refused)[0].reason}
+
+    def confirm(self, key: str, destination_name: str, attempt: int) -> dict[str, str]:
+        """Ask the destination whether it holds the result; gives the state and its reason."""
+        result = self._result(key)
+        held = self._held(result, destination_name)
+        wanted = {each.sop_instance_uid for each in result.objects}
+        is_last_try = attempt >= _TRIES_OF_A_LISTING
+        if isinstance(held, TransientFault):
+            if not is_last_try:
+                return {"state": DeliveryState.WAITING, "reason": str(held)}
+            confirmation = f"answered each C-STORE with success; cannot be asked ({held})"
+        elif held is None:
+            confirmation = "answered each C-STORE with success; offers no C-FIND"
+        elif wanted <= held:
+            confirmation = f"C-FIND lists all {len(wanted)} objects"
+        else:
+            return {
+                "state": DeliveryState.PARKED if is_last_try else DeliveryState.WAITING,
+                "reason": f"{destination_name} took the result but lists only "
+                f"{len(wanted & held)} of its {len(wanted)} objects",
+            }
+        results.record_confirmation(self.database, key, destination_name, confirmation)
+        return {"state": DeliveryState.DELIVERED, "reason": confirmation}
+
+    def _held(
+        self, result: results.MadeResult, destination_name: str
+    ) -> frozenset[str] | TransientFault | None:
+        """What the destination holds of a result; None where it cannot be asked."""
+        found: set[str] = set()
+        for series in sorted({each.series_instance_uid for each in result.objects}):
+            uids = [
+                each.sop_instance_uid
+                for each in result.objects
+                if each.series_instance_uid == series
+            ]
+            try:
+                held = find_instances(
+                    self._peer(destination_name), result.study_instance_uid, series, uids
+                )
+            except TransientFault as fault:
+                return fault
+            if held is None:
+                return None
+            found |= held
+        return frozenset(found)
+
+    def _in_child(self, task: Task) -> str | None:
+        """Carry out a task; None, or why no process survived it."""
+        reason = None
+        for _ in range(_TRIES_OF_A_TASK):
+            try:
+                self.child.run(task)
+            except ChildDied as death:
+                reason = str(death)
+            else:
+                return None
+        return reason
+
+    def _write_failure(self, analysis: str, inputs: Sequence[str], key: str, reason: str) -> None:
+        entry = analysis_named(analysis)
+        failed = Analysis(
+            analysis=entry.name,
+            version=entry.version,
+            status=Status.FAILED,
+            reason=f"The software failed on this input ({reason}). Please report it.",
+            inputs=tuple(inputs),
+        )
+        document = analysis_as_json(failed) | {"captions": []}
+        self.stored.write(f"work/{key}/{ANALYSIS_FILE}", json.dumps(document).encode())
+
+    def _pictures(self, document: dict[str, Any]) -> Iterator[Picture]:
+        for key, text in zip(document["pictures"], document["captions"], strict=True):
+            with Image.open(io.BytesIO(self.stored.read(key))) as image:
+                pixels = np.asarray(image.convert("RGB"))
+            yield Picture(text["name"], text["caption"], pixels)
+
+    def _write_objects(
+        self,
+        analysis: Analysis,
+        inputs: Sequence[str],
+        pictures: Iterator[Picture],
+        key: str,
+        made_at: datetime,
+        predecessor: Predecessor | None,
+    ) -> list[results.MadeObject]:
+        made: list[results.MadeObject] = []
+        keys = studies.instance_keys(self.database, inputs)
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(TemporaryDirectory()))
+            sources = [stack.enter_context(self.stored.as_file(keys[uid])) for uid in inputs]
+            written = [
+                (
+                    "report",
+                    write_measurement_report(
+                        analysis,
+                        sources,
+                        folder / "report.dcm",
+                        key=key,
+                        made_at=made_at,
+                        predecessor=predecessor,
+                    ),
+                )
+            ]
+            for number, picture in enumerate(pictures, start=1):
+                path = folder / f"picture-{number}.dcm"
+                written.append(
+                    (
+                        f"picture-{number}",
+                        write_secondary_capture(
+                            picture,
+                            analysis,
+                            sources,
+                            path,
+                            key=key,
+                            made_at=made_at,
+                            number=number,
+                        ),
+                    )
+                )
+            for role, each in written:
+                stored_key = f"results/{key}/{role}.dcm"
+                self.stored.write(stored_key, each.path.read_bytes())
+                made.append(
+                    results.MadeObject(
+                        each.sop_instance_uid,
+                        each.sop_class_uid,
+                        each.series_instance_uid,
+                        role,
+                        stored_key,
+                    )
+                )
+        return made
+
+    @contextmanager
+    def _files(self, result: results.MadeResult) -> Iterator[list[Path]]:
+        with ExitStack() as stack:
+            yield [stack.enter_context(self.stored.as_file(each.key)) for each in result.objects]
+
+    def _study(self, study_instance_uid: str) -> studies.KnownStudy:
+        study = studies.known_study(self.database, study_instance_uid)
+        if study is None:
+            raise PermanentFault(f"study {study_instance_uid} is not in the catalogue")
+        return study
+
+    def _result(self, key: str) -> results.MadeResult:
+        result = results.result_by_key(self.database, key)
+        if result is None:
+            raise PermanentFault(f"result {key} is not in the catalogue")
+        return result
+
+    def _former_result(
+        self, study_instance_uid: str, analysis: Analysis
+    ) -> results.MadeResult | None:
+        former = [
+            each
+            for each in results.results_of_study(self.database, study_instance_uid)
+            if each.analysis == analysis.analysis
+        ]
+        return former[-1] if former else None
+
+    def _is_delivered(self, result: results.MadeResult, destination_name: str) -> bool:
+        return any(
+            each.result_key == result.key and each.destination == destination_name
+            for each in results.deliveries_of_study(self.database, result.study_instance_uid)
+        )
+
+    def _peer(self, destination_name: str) -> Peer:
+        destination = destination_named(self.settings, destination_name)
+        return peer_of(destination, self.settings.dicom.ae_title)
+
+
+def _report_of(result: results.MadeResult) -> results.MadeObject:
+    return next(each for each in result.objects if each.role == "report")
+
+
+def _predecessor(former: results.MadeResult | None) -> Predecessor | None:
+    if former is None:
+        return None
+    report = _report_of(former)
+    return Predecessor(
+        study_instance_uid=former.study_instance_uid,
+        series_instance_uid=report.series_instance_uid,
+        sop_class_uid=report.sop_class_uid,
+        sop_instance_uid=report.sop_instance_uid,
+    )

@@ -1,0 +1,43 @@
+"""A worker slot: takes work from the engine until it is told to stop."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from service.catalogue import results
+from service.catalogue.database import open_database
+from service.catalogue.stored_bytes import open_stored_bytes
+from service.settings import Settings
+from service.workflow import engine
+from service.workflow.measuring_child import MeasuringChild
+from service.workflow.steps import Steps
+
+_BEAT_SECONDS: Final = 10
+# A slot that is silent for this long is taken for gone: six beats.
+_SILENCE: Final = timedelta(seconds=60)
+
+log = structlog.get_logger()
+
+
+def run_worker(settings: Settings, slot: str, stopped: threading.Event) -> None:
+    """Work as this slot. What it had begun before a crash is taken up again."""
+    database = open_database(settings)
+    child = MeasuringChild(settings)
+    steps = Steps(settings, database, open_stored_bytes(settings), child)
+    results.beat(database, slot)
+    engine.launch(settings, slot, steps)
+    log.info("worker takes work", slot=slot)
+    try:
+        while not stopped.wait(_BEAT_SECONDS):
+            results.beat(database, slot)
+            taken_over = engine.sweep(results.living_slots(database, _SILENCE))
+            if taken_over:
+                log.warning("took over the work of a slot that is gone", pieces=len(taken_over))
+    finally:
+        engine.stop()
+        child.stop()
+        database.close()

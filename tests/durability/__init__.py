@@ -1,0 +1,1 @@
+"""What must survive: kill -9, a PACS that is away, hostile input, a flood."""

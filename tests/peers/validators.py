@@ -1,0 +1,123 @@
+"""Validators of other makers; each returns the errors it found, an empty list when none.
+
+Every one of them also raises when it did not do its work, so that silence is
+never taken for a clean object.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pydicom
+from dicom_validator.validator.error_handler import (
+    NullValidationResultHandler,
+    ValidationResultFormatter,
+)
+from dicom_validator.validator.iod_validator import IODValidator
+from dicom_validator.validator.validation_result import Status
+
+from tests.peers.programs import required, run
+from tests.peers.standard_tables import tables_for
+
+# PixelMed's rules of 2022 find these in every TID 1500 report, right or wrong.
+SR_NOISE = (
+    # It tries TID 1410, 1411 and 1501 on each measurement group in turn; one of them fits.
+    r"Template 14(10|11)\b.*(Missing \w+ content item|condition not satisfied)",
+    # Rows of the templates that are younger than the rules.
+    r"(Algorithm Name|Algorithm Version|Finding category).*Content Item not in template",
+    # The meaning of a code was reworded in the standard; the code is the same.
+    r"has different code meaning",
+)
+
+# DCMTK 3.6.7 says so of every UTF-8 object and then reads the names as they are.
+DSRDUMP_NOISE = "The VR checker does not support this Specific Character Set: ISO_IR 192"
+
+# dicom-validator reads the content of an SR as if each item had every value type.
+UNRELIABLE_MODULES = frozenset({"SR Document Content"})
+
+_JAVA_LIMITS = (
+    "-Xss64m",
+    "-Djdk.xml.xpathExprGrpLimit=0",
+    "-Djdk.xml.xpathExprOpLimit=0",
+    "-Djdk.xml.xpathTotalOpLimit=0",
+)
+
+
+class ValidatorFault(Exception):
+    """A validator did not do its work."""
+
+
+def dciodvfy(path: Path) -> list[str]:
+    """Errors that dicom3tools' dciodvfy finds in one object; its warnings are left out."""
+    done = run(required("/usr/bin/dciodvfy", "dicom3tools"), "-new", path)
+    lines = (done.stderr + done.stdout).splitlines()
+    if done.returncode < 0 or not lines:
+        raise ValidatorFault(f"dciodvfy said nothing about {path} (status {done.returncode})")
+    return [line for line in lines if line.startswith("Error")]
+
+
+def dcentvfy(paths: Iterable[Path]) -> list[str]:
+    """Errors that dicom3tools' dcentvfy finds between objects of the same entities."""
+    files = list(paths)
+    if not files:
+        raise ValidatorFault("dcentvfy needs files")
+    done = run(required("/usr/bin/dcentvfy", "dicom3tools"), *files)
+    lines = (done.stderr + done.stdout).splitlines()
+    if done.returncode < 0 or any(line.startswith("Abort") for line in lines):
+        raise ValidatorFault(f"dcentvfy ended with status {done.returncode}: {lines[-5:]}")
+    return [line for line in lines if line.startswith("Error")]
+
+
+def dsrdump(path: Path) -> list[str]:
+    """Errors and warnings of DCMTK's dsrdump, which reads the whole content tree of an SR."""
+    done = run(required("/usr/bin/dsrdump", "dcmtk"), path)
+    found = [
+        line
+        for line in done.stderr.splitlines()
+        if re.match(r"[EFW]: ", line) and DSRDUMP_NOISE not in line
+    ]
+    if done.returncode != 0 and not found:
+        found = [f"dsrdump ended with status {done.returncode}: {done.stderr.strip()}"]
+    if not found and not done.stdout.strip():
+        raise ValidatorFault(f"dsrdump said nothing about {path}")
+    return found
+
+
+def dicom_sr_validator(path: Path) -> list[str]:
+    """Errors and warnings of PixelMed's DicomSRValidator in an SR's templates, less `SR_NOISE`.
+
+    Takes some ten seconds a report.
+    """
+    jar = required("/usr/share/java/pixelmed.jar", "pixelmed-apps")
+    done = run(
+        required("/usr/bin/java", "default-jre-headless"),
+        *_JAVA_LIMITS,
+        "-cp",
+        jar,
+        "com.pixelmed.validate.DicomSRValidator",
+        path,
+        timeout_seconds=100,
+    )
+    lines = (done.stdout + done.stderr).splitlines()
+    if not {"Root Template Validation Complete", "IOD validation complete"} <= set(lines):
+        raise ValidatorFault(f"DicomSRValidator did not finish with {path}: {lines[-5:]}")
+    found = [line for line in lines if line.startswith(("Error", "Warning"))]
+    return [line for line in found if not any(re.search(each, line) for each in SR_NOISE)]
+
+
+def dicom_validator(path: Path) -> list[str]:
+    """Errors of dicom-validator in the modules of one object, less `UNRELIABLE_MODULES`."""
+    dataset = pydicom.dcmread(path)
+    tables = tables_for(dataset.SOPClassUID)
+    result = IODValidator(dataset, tables, error_handler=NullValidationResultHandler()).validate()
+    if result.status not in (Status.Passed, Status.Failed):
+        raise ValidatorFault(f"dicom-validator could not judge {path}: {result.status.name}")
+    formatter = ValidationResultFormatter(tables.dictionary)
+    return [
+        f"{module}: {tag}{formatter.error_message(error)}"
+        for module, errors in (result.module_errors or {}).items()
+        if module not in UNRELIABLE_MODULES
+        for tag, error in errors.items()
+    ]

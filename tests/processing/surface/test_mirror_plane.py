@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processing.surface.mesh import Mesh, make_mesh
+from processing.surface.plane import Registration, plane_through
+
+LEFT = np.array([1.0, 0.0, 0.0])
+AMID = np.array([0.0, 0.0, 40.0])
+
+
+def _start(tilt_deg: float, shift_mm: float):
+    return plane_through(LEFT, AMID).moved(np.array([np.radians(tilt_deg), 0.02, shift_mm]))
+
+
+def _angle_deg(normal: np.ndarray) -> float:
+    return float(np.degrees(np.arccos(np.clip(normal @ LEFT, -1, 1))))
+
+
+def test_a_symmetric_face_is_found_from_a_poor_start(symmetric_face: Mesh) -> None:
+    everywhere = np.ones(len(symmetric_face.vertices_mm), bool)
+    plane = Registration(symmetric_face).fit(_start(6.0, 4.0), everywhere)
+    assert plane is not None
+    assert _angle_deg(plane.normal) < 1e-3
+    assert abs(plane.offset_mm) < 1e-3
+
+
+def test_a_dent_does_not_pull_the_plane(dented_face: tuple[Mesh, float]) -> None:
+    mesh, missing_ml = dented_face
+    assert missing_ml < -3
+    plane = Registration(mesh).fit(_start(2.0, 1.0), np.ones(len(mesh.vertices_mm), bool))
+    assert plane is not None
+    assert _angle_deg(plane.normal) < 0.1
+    assert abs(plane.normal @ AMID - plane.offset_mm) < 0.1
+
+
+def test_noise_gives_the_plane_an_uncertainty_that_covers_its_error(symmetric_face: Mesh) -> None:
+    worst = 0.0
+    for seed in range(6):
+        noise = np.random.default_rng(seed).normal(0, 0.2, len(symmetric_face.vertices_mm))
+        mesh = make_mesh(
+            symmetric_face.vertices_mm + symmetric_face.normals * noise[:, None],
+            symmetric_face.triangles,
+        )
+        plane = Registration(mesh).fit(_start(2.0, 1.0), np.ones(len(noise), bool))
+        assert plane is not None
+        assert 0 < plane.angle_uncertainty_deg < 0.2
+        error = plane.shift_to(plane_through(LEFT, AMID))
+        worst = max(worst, float(error @ np.linalg.inv(plane.covariance) @ error))
+    # 16.3 is the 99.9 % quantile of chi-square with three degrees of freedom.
+    assert worst < 16.3
+
+
+def test_the_same_face_gives_the_same_plane(dented_face: tuple[Mesh, float]) -> None:
+    mesh, _ = dented_face
+    everywhere = np.ones(len(mesh.vertices_mm), bool)
+    first, second = (Registration(mesh).fit(_start(2.0, 1.0), everywhere) for _ in range(2))
+    assert first is not None
+    assert second is not None
+    np.testing.assert_array_equal(first.normal, second.normal)
+    assert first.offset_mm == second.offset_mm
+
+
+def test_without_partners_there_is_no_plane(symmetric_face: Mesh) -> None:
+    nobody = np.zeros(len(symmetric_face.vertices_mm), bool)
+    assert Registration(symmetric_face).fit(_start(0.0, 0.0), nobody) is None
+
+
+@given(
+    st.lists(st.floats(-200, 200), min_size=3, max_size=3),
+    st.lists(st.floats(-0.3, 0.3), min_size=3, max_size=3),
+)
+def test_reflecting_twice_gives_the_point_back(point: list[float], step: list[float]) -> None:
+    plane = plane_through(LEFT, AMID).moved(np.array(step))
+    twice = plane.reflected(plane.reflected(np.array([point])))
+    np.testing.assert_allclose(twice[0], point, atol=1e-9)
+
+
+@given(st.lists(st.floats(-1e-4, 1e-4), min_size=3, max_size=3))
+def test_the_motion_of_images_is_their_derivative(step: list[float]) -> None:
+    plane = plane_through(LEFT, AMID)
+    point, direction = np.array([[37.0, -20.0, 55.0]]), np.array([[0.6, 0.48, 0.64]])
+    moved = plane.moved(np.array(step)).reflected(point) - plane.reflected(point)
+    expected = plane.image_motion(point, direction)[0] @ step
+    assert float(moved[0] @ direction[0]) == pytest.approx(float(expected), abs=1e-5)
+
+
+@given(st.lists(st.floats(-1e-3, 1e-3), min_size=3, max_size=3))
+def test_the_shift_to_a_moved_plane_is_the_move(step: list[float]) -> None:
+    plane = plane_through(LEFT, AMID)
+    np.testing.assert_allclose(plane.shift_to(plane.moved(np.array(step))), step, atol=2e-6)
