@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from dicom_nodes.objects.header import InstanceHeader
 from dicom_nodes.objects.photograph_reader import read_photographs
 from dicom_nodes.objects.surface_reader import read_encapsulated_model
 from processing import photograph, surface
@@ -37,6 +38,11 @@ class CandidateInput:
     sop_class_uid: str
     modality: str
     header: Mapping[str, Any]
+
+
+def facts_for_analyses(header: InstanceHeader) -> dict[str, Any]:
+    """What of a header the analyses look at when they declare their inputs; fit for JSON."""
+    return {"view": header.view.value if header.view is not None else None}
 
 
 @dataclass(slots=True)

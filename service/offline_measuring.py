@@ -21,7 +21,13 @@ from processing.inputs import Photograph, Surface
 from processing.measurement import Analysis, RejectedInput, Status, analysis_as_json
 from processing.mesh_files import read_mesh_file
 from processing.picture_files import read_picture
-from service.analyses import ANALYSES, AnalysisEntry, CandidateInput, analysis_named
+from service.analyses import (
+    ANALYSES,
+    AnalysisEntry,
+    CandidateInput,
+    analysis_named,
+    facts_for_analyses,
+)
 from service.catalogue.stored_bytes import LocalBytes
 from service.input_files import FileKind, MeshScale, kind_of
 from service.settings import Settings, StorageSettings
@@ -159,9 +165,11 @@ def _add_instance(groups: dict[tuple[str, str], Group], path: Path) -> str | Non
 
 
 def _wants(entry: AnalysisEntry, header: InstanceHeader) -> bool:
-    view = header.view.value if header.view is not None else None
     candidate = CandidateInput(
-        header.sop_instance_uid, header.sop_class_uid, header.modality, {"view": view}
+        header.sop_instance_uid,
+        header.sop_class_uid,
+        header.modality,
+        facts_for_analyses(header),
     )
     return not header.is_own and entry.wants(candidate)
 

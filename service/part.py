@@ -38,7 +38,7 @@ def catalogue(settings: Settings, part: str, stopped: threading.Event) -> None:
     """Read the headers of what has arrived."""
     from service.workflow.cataloguing import run_cataloguer
 
-    run_cataloguer(settings, stopped)
+    run_cataloguer(settings, part, stopped)
 
 
 def work(settings: Settings, part: str, stopped: threading.Event) -> None:

@@ -21,6 +21,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+import psutil
 import structlog
 
 from service.catalogue.database import migrate
@@ -123,8 +124,10 @@ def prepare(settings: Settings) -> None:
     migrate_engine(settings)
     metrics = metrics_folder(settings)
     metrics.mkdir(parents=True, exist_ok=True)
-    for leftover in metrics.glob("*.db"):
-        leftover.unlink()
+    for counts in metrics.glob("*_*.db"):
+        # The other half of the node may run on this folder and be counting.
+        if not psutil.pid_exists(int(counts.stem.rpartition("_")[2])):
+            counts.unlink()
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
 
 
@@ -153,7 +156,8 @@ def end_with_parent(stopped: threading.Event) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def wait_for_end() -> None:
-        while sys.stdin.buffer.read(1024):
+        # Not sys.stdin: a thread that blocks in it aborts the interpreter at its exit.
+        while os.read(0, 1024):
             pass
         stopped.set()
         # What hangs in a library must not outlive the node.

@@ -86,13 +86,12 @@ def wrap_files(
     OSError
         If the objects cannot be written.
     """
-    made_at = datetime.now(UTC).astimezone()
     folder.mkdir(parents=True, exist_ok=True)
     wrapped: list[Wrapped] = []
     with TemporaryDirectory(prefix=".hemiface-", dir=folder) as staging:
         for number, (path, name) in enumerate(zip(files, _names(files), strict=True), start=1):
             out = Path(staging) / name
-            wrapped.append(_wrap(path, identity, out, description, made_at, number))
+            wrapped.append(_wrap(path, identity, out, description, number))
             on_done(path)
         return tuple(_moved(each, folder) for each in wrapped)
 
@@ -147,9 +146,9 @@ def _wrap(
     identity: StudyIdentity,
     out: Path,
     description: Description,
-    made_at: datetime,
     number: int,
 ) -> Wrapped:
+    made_at = _file_time(path)
     kind = kind_of(path)
     if kind is FileKind.PICTURE:
         written = _wrap_picture(path, identity, out, description, made_at, number)
@@ -191,6 +190,14 @@ def _wrap_picture(
         )
     except RejectedInput as rejection:
         raise RejectedInput(f"{path.name}: {rejection}") from rejection
+
+
+def _file_time(path: Path) -> datetime:
+    """When the file was last written: wrapping it again then makes the same object again."""
+    try:
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC).astimezone()
+    except OSError as fault:
+        raise RejectedInput(f"{path.name} cannot be read: {fault.strerror}") from fault
 
 
 def _names(files: Sequence[Path]) -> list[str]:

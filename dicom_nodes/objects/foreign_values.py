@@ -14,6 +14,7 @@ FOREIGN_VALUE_FAULTS: Final = (
     AttributeError,
     BytesLengthException,
     EOFError,
+    IndexError,
     KeyError,
     NotImplementedError,
     OSError,

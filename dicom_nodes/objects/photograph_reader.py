@@ -14,6 +14,15 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import pixel_array
+from pydicom.uid import (
+    JPEG2000,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
 
 from dicom_nodes.objects.compressed_frames import stream_size
 from dicom_nodes.objects.file_structure import PLAIN_TRANSFER_SYNTAXES
@@ -28,6 +37,17 @@ LARGEST_FRAME_PIXELS: Final = 100_000_000
 LARGEST_OBJECT_PIXELS: Final = 200_000_000
 
 _DECODER_FAULTS: Final = (*FOREIGN_VALUE_FAULTS, RuntimeError, SyntaxError, ArithmeticError)
+# GDCM ends the process on a damaged JPEG (seen with python-gdcm 3.0), so it decodes only
+# what nothing else does: lossless JPEG, and JPEG and JPEG 2000 of more than 8 bits.
+_DECODERS: Final = {
+    str(JPEGBaseline8Bit): "pillow",
+    str(JPEGExtended12Bit): "pillow",
+    str(JPEG2000Lossless): "pillow",
+    str(JPEG2000): "pillow",
+    str(JPEGLSLossless): "pyjpegls",
+    str(JPEGLSNearLossless): "pyjpegls",
+    str(RLELossless): "pydicom",
+}
 _SQUARE_TOLERANCE: Final = 0.01
 
 
@@ -136,7 +156,10 @@ def _check_stream(frame: bytes, header: InstanceHeader) -> None:
 
 
 def _decode(dataset: Dataset, header: InstanceHeader) -> list[NDArray[np.uint8]]:
-    decoded = pixel_array(dataset)
+    decoder = _DECODERS.get(header.transfer_syntax_uid, "")
+    if decoder == "pillow" and int(dataset.BitsStored) > 8:
+        decoder = ""
+    decoded = pixel_array(dataset, decoding_plugin=decoder)
     frames = decoded if header.number_of_frames > 1 else decoded[np.newaxis]
     return [_as_srgb(frame, dataset) for frame in frames]
 

@@ -1,4 +1,4 @@
-"""Picture files of cameras: JPEG, PNG, TIFF, HEIC and what else Pillow reads."""
+"""Picture files of cameras: JPEG, PNG, TIFF, BMP and HEIC."""
 
 from __future__ import annotations
 
@@ -23,14 +23,18 @@ _METHODS: Final = {
     "JPEG": "ISO_10918_1",
     "MPO": "ISO_10918_1",
     "HEIF": "ISO_23008_2",
-    "JPEG2000": "ISO_15444_1",
 }
+_FORMATS: Final = ("JPEG", "PNG", "TIFF", "BMP", "HEIF")
+"""No others: Pillow also opens formats that start other programs, or hide how lossy they are."""
+
 _PILLOW_FAULTS: Final = (
     UnidentifiedImageError,
     OSError,
     ValueError,
     TypeError,
+    IndexError,
     KeyError,
+    OverflowError,
     SyntaxError,
     RuntimeError,
     EOFError,
@@ -91,7 +95,7 @@ def read_picture_file(data: bytes) -> PictureFile:
         with warnings.catch_warnings():
             # The size is checked below, against one limit for all readers.
             warnings.simplefilter("ignore")
-            with Image.open(BytesIO(data)) as image:
+            with Image.open(BytesIO(data), formats=_FORMATS) as image:
                 return _read(image, data)
     except _PILLOW_FAULTS as error:
         raise RejectedInput(f"The picture cannot be read: {error}") from error

@@ -120,8 +120,7 @@ class _Group:
 
     def number(self, name: Code) -> tuple[float, str]:
         """Value and unit of a number."""
-        item = next(each for each in _numbers(self.item) if _name(each) == name)
-        return _value(item)
+        return _value(_child(self.item, name))
 
     def measurements(self) -> Iterator[Dataset]:
         """The numbers that are quantities of an analysis."""

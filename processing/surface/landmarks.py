@@ -169,6 +169,12 @@ def _summary(mesh: Mesh, frontal: _View, turned: list[_View], source: str) -> Fo
             spread[name] = float(np.sqrt(square.mean() / 3))
             squares.append(square.mean())
     landmarks = {name: frontal.landmarks_mm[name] for name in spread}
+    missing = sorted(set(REFERENCE_LANDMARKS_MM) - set(landmarks))
+    if missing:
+        raise RejectedInput(
+            f"{source}: not found on the surface: {', '.join(missing)}; the scan must show the "
+            "whole face"
+        )
     return FoundFace(
         mesh=_seen_from_outside(mesh, landmarks, frontal.frame),
         landmarks_mm=landmarks,

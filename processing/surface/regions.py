@@ -46,8 +46,8 @@ class AffectedArea:
     contrast : float
         Mean height difference inside, in standard deviations of the rest.
     edge_mm : float
-        How long it runs along the edge of the measured face; where it does, it
-        may go on outside, unmeasured.
+        How long it meets the edge of the measured face with a difference above
+        the upper threshold; there it goes on outside, unmeasured.
     """
 
     mask: NDArray[np.bool_] = field(repr=False)
@@ -172,7 +172,7 @@ def affected_area(maps: RadialMaps, strictness: float = 1.0) -> AffectedArea | N
     mask = _dilated(best, pixels_of(_AREA_MARGIN_MM, maps)) & maps.measured
     # The midsagittal plane, left of the first column, is no edge.
     outside = np.pad(~maps.measured, ((1, 1), (0, 1)), constant_values=True)
-    edge = best & ndimage.binary_dilation(outside)[1:-1, :-1]
+    edge = best & ndimage.binary_dilation(outside)[1:-1, :-1] & (np.abs(smooth) > high)
     edge_mm = float(np.count_nonzero(edge)) / pixels_of(1.0, maps)
     return AffectedArea(mask, contrast, edge_mm)
 

@@ -131,13 +131,7 @@ def _size_reason(face: FoundFace, surface: Surface) -> str | None:
 
 def _sizes(face: FoundFace) -> list[tuple[str, float, tuple[float, float]]]:
     def apart(first: str, second: str) -> float:
-        both = (face.landmarks_mm.get(first), face.landmarks_mm.get(second))
-        if both[0] is None or both[1] is None:
-            raise RejectedInput(
-                f"the {first.replace('_', ' ')} or the {second.replace('_', ' ')} was not found "
-                "on the surface; the scan must show the whole face"
-            )
-        return float(np.linalg.norm(both[0] - both[1]))
+        return float(np.linalg.norm(face.landmarks_mm[first] - face.landmarks_mm[second]))
 
     return [
         (

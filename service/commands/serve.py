@@ -122,7 +122,7 @@ def welcome(settings: Settings, role: Role, program: str) -> str:
             "",
             f"  {program} phantom {_PHANTOM}",
             f"  {program} send {_PHANTOM}",
-            f"  storescu -xy +sd +r -aec {dicom.ae_title} "
+            f"  storescu -R -xy +sd +sp '*.dcm' -aec {dicom.ae_title} "
             f"{reachable_address(dicom.address)} {dicom.port} {_PHANTOM}",
             "",
             "Ctrl-C stops it.",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _MOST_MATCHES: Final = 5
 _MOST_ROWS: Final = 200
+_LONGEST_LINE: Final = 2000
 _STYLES: Final = {
     "done": "green",
     "refused": "yellow",
@@ -203,19 +204,18 @@ def _studies_table(states: list[StudyState], now: datetime) -> Table:
     from service.study_explanation import contents_as_text, explanation
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("Patient", "Arrived", "What", "State", "Why"):
-        table.add_column(heading)
-    table.add_column("Study Instance UID", overflow="fold")
+    table.add_column("State", no_wrap=True)
+    table.add_column("Patient and Study Instance UID", overflow="fold")
+    table.add_column("Arrived")
+    table.add_column("Why")
     for state in states:
         study = state.study
         name = " ".join(filter(None, (shown(study.patient_id), person_name(study.patient_name))))
         table.add_row(
-            Text(name),
-            ago(study.last_arrival, now),
-            Text(contents_as_text(study)),
             Text(state.stage.value, style=_STYLES.get(state.stage.value, "")),
+            Text(f"{name}\n{study.study_instance_uid}"),
+            Text(f"{contents_as_text(study)}\n{ago(study.last_arrival, now)}"),
             Text(explanation(state, now)),
-            study.study_instance_uid,
         )
     return table
 
@@ -237,14 +237,12 @@ def _show_study(state: StudyState, now: datetime) -> None:
         "state": f"{state.stage.value}: {explanation(state, now)}",
     }
     for name, value in facts.items():
-        if value:
-            _print_line(f"{name:<12} {value}")
+        _print_fact(name, value)
     for count, reason in unusable_reasons(study):
-        _print_line(f"{'not used':<12} {count} × {reason}")
+        _print_fact("not used", f"{count} × {reason}")
     for each in state.evidence:
-        _print_line(
-            f"{'complete':<12} {clock(each.decided_at, now)} by {each.evidence}: {each.detail}"
-        )
+        at = clock(each.decided_at, now)
+        _print_fact("complete", f"{at} by {each.evidence}: {each.detail}")
 
 
 def _show_result(result: ResultState, measurements: list[dict[str, Any]], now: datetime) -> None:
@@ -263,10 +261,9 @@ def _show_result(result: ResultState, measurements: list[dict[str, Any]], now: d
         "predecessor": made.predecessor_uid,
     }
     for name, value in facts.items():
-        if value:
-            _print_line(f"  {name:<12} {value}")
+        _print_fact(f"  {name}", value)
     for delivery in result.deliveries:
-        _print_line(f"  {'delivery':<12} {delivery_as_text(delivery, now)}")
+        _print_fact("  delivery", delivery_as_text(delivery, now))
     if measurements:
         _print_table(_measurements_table(measurements[:_MOST_ROWS]))
 
@@ -302,9 +299,16 @@ def _print_line(text: str) -> None:
     """A line that may quote headers: without anything that a terminal would obey."""
     from service.display import shown
 
-    longest = 2000
     indent = len(text) - len(text.lstrip())
-    typer.echo(" " * indent + shown(text, longest))
+    typer.echo(" " * indent + shown(text, _LONGEST_LINE))
+
+
+def _print_fact(name: str, value: str | None) -> None:
+    """A named value, where there is one."""
+    from service.display import shown
+
+    if value:
+        typer.echo(f"{name:<14}{shown(value, _LONGEST_LINE)}")
 
 
 def _print_json(document: dict[str, Any]) -> None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import Any, Final
+from pathlib import Path
+from typing import Final
 
 import structlog
 
 from dicom_nodes.objects.header import InstanceHeader, inspect, is_valid_uid
+from service.analyses import facts_for_analyses
 from service.catalogue import results, studies
 from service.catalogue.database import Database, open_database
 from service.catalogue.stored_bytes import StoredBytes, open_stored_bytes
@@ -23,6 +25,7 @@ from service.workflow.engine import EngineClient
 
 _BATCH: Final = 100
 _PAUSE_SECONDS: Final = 0.2
+_MOST_FALLS: Final = 3
 # Far above what the standard allows (PS3.5, table 6.2-1), far below what an index takes.
 _LONGEST_TEXT: Final = 500
 
@@ -37,6 +40,7 @@ class Cataloguer:
     database: Database
     stored: StoredBytes
     engine: EngineClient
+    falls: FallsWhileReading
 
     def run(self, stopped: threading.Event) -> None:
         """Catalogue what arrives until told to stop."""
@@ -51,6 +55,7 @@ class Cataloguer:
             return 0
         own = results.are_own(self.database, [each.sop_instance_uid for each in waiting])
         batch = [self._catalogued(each, each.sop_instance_uid in own) for each in waiting]
+        self.falls.end()
         touched = sorted(
             {each.facts.study_instance_uid for each in batch if each.facts and not each.own}
         )
@@ -70,8 +75,7 @@ class Cataloguer:
             self.engine.look_at_study_in(study_instance_uid, wait)
 
     def _catalogued(self, instance: studies.Uncatalogued, own: bool) -> studies.Catalogued:
-        with self.stored.as_file(instance.key) as path:
-            header, reason = inspect(path)
+        header, reason = self._inspected(instance)
         if header is not None and reason is None and header.sop_class_uid != instance.sop_class_uid:
             reason = (
                 f"the object says SOP class {header.sop_class_uid}, "
@@ -82,17 +86,59 @@ class Cataloguer:
         return studies.Catalogued(
             instance=instance,
             facts=_facts(header),
-            header=_for_analyses(header),
+            header={} if header is None else facts_for_analyses(header),
             reason=reason,
             own=own or (header is not None and header.is_own),
         )
 
+    def _inspected(
+        self, instance: studies.Uncatalogued
+    ) -> tuple[InstanceHeader | None, str | None]:
+        if self.falls.are_too_many(instance.row):
+            return None, (
+                "reading its header ended the program each time; the bytes are kept, please "
+                "report this"
+            )
+        self.falls.begin(instance.row)
+        with self.stored.as_file(instance.key) as path:
+            return inspect(path)
 
-def run_cataloguer(settings: Settings, stopped: threading.Event) -> None:
+
+class FallsWhileReading:
+    """Remembers, across restarts, at which instance the cataloguer fell.
+
+    One instance that ends the program must not hold up all that come after it.
+    """
+
+    def __init__(self, note: Path) -> None:
+        self._note = note
+        self._row, self._falls = -1, 0
+        if note.exists():
+            row, _, falls = note.read_text().partition(" ")
+            # A kill may have cut the note itself short.
+            if row.isdecimal() and falls.isdecimal():
+                self._row, self._falls = int(row), int(falls) + 1
+
+    def are_too_many(self, row: int) -> bool:
+        """Whether the program fell too often at this instance to try it again."""
+        return row == self._row and self._falls >= _MOST_FALLS
+
+    def begin(self, row: int) -> None:
+        """Note that this instance is being read now."""
+        falls = self._falls if row == self._row else 0
+        self._note.write_text(f"{row} {falls}")
+
+    def end(self) -> None:
+        """Note that nothing is being read."""
+        self._note.unlink(missing_ok=True)
+
+
+def run_cataloguer(settings: Settings, part: str, stopped: threading.Event) -> None:
     """Catalogue what arrives until told to stop."""
     database = open_database(settings)
     engine = EngineClient(settings)
-    Cataloguer(settings, database, open_stored_bytes(settings), engine).run(stopped)
+    falls = FallsWhileReading(settings.data_folder / f"{part}.reading")
+    Cataloguer(settings, database, open_stored_bytes(settings), engine, falls).run(stopped)
     engine.close()
     database.close()
 
@@ -116,9 +162,3 @@ def _facts(header: InstanceHeader | None) -> studies.StudyFacts | None:
         modality=header.modality[:16],
         series_description=header.series_description[:_LONGEST_TEXT],
     )
-
-
-def _for_analyses(header: InstanceHeader | None) -> dict[str, Any]:
-    if header is None:
-        return {}
-    return {"view": header.view.value if header.view is not None else None}

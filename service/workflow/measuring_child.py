@@ -126,7 +126,12 @@ def _serve(connection: Connection, settings: Settings) -> None:
         try:
             carry_out(task, stored, instruments)
         except (TransientFault, PermanentFault) as fault:
-            connection.send(fault)
+            answer: Exception | str = fault
         else:
-            connection.send(_DONE)
+            answer = _DONE
+        try:
+            connection.send(answer)
+        except BrokenPipeError:
+            # The worker is gone; whoever takes over measures again.
+            break
     instruments.close()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from processing.measurement import Analysis, Measurement, Plane, Side, Status
 from processing.phantom.deficit import Site
-from processing.phantom.truth import MIDLINE_LANDMARKS, PairDistance, PhantomTruth
+from processing.phantom.truth import PairDistance, PhantomTruth
 from service.truth_comparison import Row, compare, plane_angle_deg, plane_offset_mm
 
 PLANE = Plane((1.0, 0.0, 0.0), 5.0)
@@ -23,7 +23,9 @@ TRUTH = PhantomTruth(
     affected_area_mm2=4000.0,
     midsagittal_plane=PLANE,
     landmarks_mm={
-        name: (5.0, 10.0 * number, 50.0) for number, name in enumerate(MIDLINE_LANDMARKS)
+        "nasion": (5.0, 30.0, 50.0),
+        "subnasale": (5.0, -10.0, 55.0),
+        "cheilion_left": (30.0, -30.0, 40.0),
     },
     landmarks_px={},
     pair_distances={

@@ -3,13 +3,19 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
-from pydicom import dcmread
+from PIL import Image
+from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -23,7 +29,9 @@ from pydicom.uid import (
 from dicom_nodes.objects import photograph_reader
 from dicom_nodes.objects.compressed_frames import stream_size
 from dicom_nodes.objects.photograph_reader import read_photographs
+from dicom_nodes.objects.study_context import StudyIdentity
 from dicom_nodes.objects.views import read_expression, read_view
+from dicom_nodes.objects.vl_photograph import write_vl_photograph
 from processing.inputs import Expression, View
 from processing.measurement import RejectedInput
 
@@ -148,8 +156,6 @@ def test_lossless_transfer_syntax_gives_the_same_pixels(
 def test_plain_transfer_syntax_gives_the_same_pixels(
     write_source: SourceWriter, picture: NDArray[np.uint8], syntax: Any
 ) -> None:
-    from pydicom import dcmwrite
-
     dataset = dcmread(write_source(_colour(picture)))
     dataset.file_meta.TransferSyntaxUID = syntax
     path = write_source(name="other.dcm")
@@ -244,6 +250,30 @@ def test_damaged_stream_is_rejected(
         )
         with pytest.raises(RejectedInput):
             read_photographs(path)
+
+
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None
+)
+@given(st.data())
+def test_damaged_bytes_of_a_jpeg_object_never_cause_another_error(
+    tmp_path: Path,
+    identity: StudyIdentity,
+    picture: NDArray[np.uint8],
+    made_at: datetime,
+    data: st.DataObject,
+) -> None:
+    """GDCM ended the process here; a crash of the decoder would end the tests."""
+    jpeg = BytesIO()
+    Image.fromarray(picture).save(jpeg, "JPEG")
+    path = tmp_path / "damaged.dcm"
+    write_vl_photograph(jpeg.getvalue(), identity, path, made_at=made_at)
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 5))):
+        content[data.draw(st.integers(132, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(bytes(content))
+    with suppress(RejectedInput):
+        assert read_photographs(path)[0].pixels.dtype == np.uint8
 
 
 def test_object_that_is_no_picture_is_rejected(model: Path) -> None:

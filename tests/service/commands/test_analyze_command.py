@@ -22,6 +22,7 @@ from service import offline_measuring
 from service.catalogue.stored_bytes import LocalBytes
 from service.cli import app
 from service.commands.analyze import exit_status
+from service.display import quantity
 from service.offline_measuring import sort_files
 from service.phantom_study import PhantomStudy
 from service.settings import Settings
@@ -218,7 +219,7 @@ def test_without_json_a_table_for_a_person_is_printed(
 ) -> None:
     result = hemiface("analyze", picture(tmp_path))
     assert "symmetry_ratio" in result.stdout
-    assert "0.980 ± 0.010" in result.stdout
+    assert quantity(0.98, 0.01, "1") in result.stdout
 
 
 def test_an_input_that_no_process_survives_is_failed_with_exit_status_1(

@@ -100,7 +100,7 @@ def test_when_nothing_moves_any_more_the_stage_is_named(
 ) -> None:
     monkeypatch.setattr(demonstration, "_PATIENCE_SECONDS", 0.6)
     shown: list[str] = []
-    with pytest.raises(TransientFault, match="not received yet.*the last line"):
+    with pytest.raises(TransientFault, match=r"not received yet.*the last line"):
         demonstration.wait_for_reports(
             cast(OrthancClient, EmptyOrthanc()),
             cast(DemoNode, ForgetfulNode()),

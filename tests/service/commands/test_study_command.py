@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 from typer.testing import CliRunner, Result
 
+from dicom_nodes.objects.content_keyed_uids import content_key
 from service.analyses import analysis_named
 from service.catalogue.database import Database, for_reading
 from service.catalogue.stored_bytes import StoredBytes
@@ -32,6 +33,12 @@ class OrderedEngine(ToldEngine):
     def deliver_again(self, key: str, destination: str) -> str:
         self.asked.append(("deliver", key, destination))
         return f"deliver:{key}:again"
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    back = Destination(name="PACS", ae_title="CAMERA", address="127.0.0.1", port=104)
+    return settings.model_copy(update={"delivery": DeliverySettings(destinations=(back,))})
 
 
 @pytest.fixture
@@ -150,21 +157,11 @@ def test_run_again_measures_what_has_no_result(seed: Seeder, engine: OrderedEngi
 
 
 def test_run_again_sends_what_has_a_result_but_did_not_arrive(
-    seed: Seeder, engine: OrderedEngine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    seed: Seeder, engine: OrderedEngine
 ) -> None:
-    from service.commands import running_again
-    from service.workflow import completion
-
-    destination = Destination(name="PACS", ae_title="CAMERA", address="127.0.0.1", port=104)
-    monkeypatch.setattr(
-        running_again,
-        "destination_names",
-        lambda senders, delivery: ["PACS"] if "CAMERA" in set(senders) else [],
-    )
-    assert DeliverySettings(destinations=(destination,)).to_sender
     seed.study("1.2.3", {"uid": "1.2.3.1"})
     entry = analysis_named("photograph-symmetry")
-    key = completion.content_key(["1.2.3.1"], entry.name, entry.version)
+    key = content_key(["1.2.3.1"], entry.name, entry.version)
     seed.result("1.2.3", key, analysis=entry.name)
     engine.work = [work("deliver", "ERROR", key, "OLD PACS", 0, reason="refused")]
     answer = run("re-run", "1.2.3")

@@ -117,7 +117,10 @@ def test_the_api_gives_the_same_studies_as_json(
     listed = browser.get("/api/studies").json()
     assert len(listed["studies"]) == 14
     assert len(listed["unusable"]) == 2
-    assert browser.get("/api/studies?limit=3").json()["studies"] == listed["studies"][:3]
+    first = browser.get("/api/studies?limit=3").json()["studies"]
+    assert [each["study_instance_uid"] for each in first] == [
+        each["study_instance_uid"] for each in listed["studies"][:3]
+    ]
     one = browser.get(f"/api/studies/{of['done both']}").json()
     assert one["state"] == "done"
     assert len(one["instances"]) == 3
