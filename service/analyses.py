@@ -1,5 +1,8 @@
 """Which analyses exist, and which inputs each declares.
 
+Every process of the node knows this list, but only the measuring child measures:
+so what measures is imported where it is used.
+
 A new analysis is a package in `processing`, an entry in `ANALYSES` here and its
 codes in `dicom_nodes.objects.codes`.
 """
@@ -9,19 +12,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from dicom_nodes.objects.header import InstanceHeader
-from dicom_nodes.objects.photograph_reader import read_photographs
-from dicom_nodes.objects.surface_reader import read_encapsulated_model
 from processing import photograph, surface
-from processing.face_landmarks import FaceDetector
-from processing.face_model import find_face_model
 from processing.inputs import Photograph, Surface, View
 from processing.measurement import Analysis, RejectedInput, Status
-from processing.mesh_files import decode_mesh
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    from processing.face_landmarks import FaceDetector
 
 VL_PHOTOGRAPHIC_IMAGE: Final = "1.2.840.10008.5.1.4.1.1.77.1.4"
 SECONDARY_CAPTURES: Final = frozenset({"1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.7.4"})
@@ -55,6 +57,9 @@ class Instruments:
 
     def detector(self) -> FaceDetector:
         """The face detector, opened at its first use."""
+        from processing.face_landmarks import FaceDetector
+        from processing.face_model import find_face_model
+
         if self._detector is None:
             model = find_face_model(self.settings.face_model, self.settings.data_folder)
             self._detector = self._open.enter_context(FaceDetector(model))
@@ -185,7 +190,16 @@ def _is_model(candidate: CandidateInput) -> bool:
     return candidate.sop_class_uid in ENCAPSULATED_MODELS
 
 
+def _read_photographs(path: Path) -> Sequence[Photograph]:
+    from dicom_nodes.objects.photograph_reader import read_photographs
+
+    return read_photographs(path)
+
+
 def _read_model(path: Path) -> tuple[Surface]:
+    from dicom_nodes.objects.surface_reader import read_encapsulated_model
+    from processing.mesh_files import decode_mesh
+
     model = read_encapsulated_model(path)
     return (
         decode_mesh(
@@ -195,15 +209,33 @@ def _read_model(path: Path) -> tuple[Surface]:
 
 
 def _measure_photograph(each: Photograph, instruments: Instruments) -> Analysis:
-    limits = photograph.PhotographLimits(
+    from processing.photograph.analysis import measure
+    from processing.photograph.quality import PhotographLimits
+
+    limits = PhotographLimits(
         yaw_limit_deg=instruments.settings.photograph.yaw_limit_deg,
         pitch_limit_deg=instruments.settings.photograph.pitch_limit_deg,
     )
-    return photograph.measure(each, instruments.detector(), limits)
+    return measure(each, instruments.detector(), limits)
 
 
 def _measure_surface(each: Surface, instruments: Instruments) -> Analysis:
-    return surface.measure(each, instruments.detector())
+    from processing.surface.symmetry import measure
+
+    return measure(each, instruments.detector())
+
+
+def load_what_measures() -> None:
+    """Import all that measuring needs, so that the first study does not wait for it."""
+    for module in (
+        "dicom_nodes.objects.photograph_reader",
+        "dicom_nodes.objects.surface_reader",
+        "processing.mediapipe_landmarker",
+        "processing.mesh_files",
+        "processing.photograph.analysis",
+        "processing.surface.symmetry",
+    ):
+        import_module(module)
 
 
 def _absolute(quantity: str) -> Callable[[Analysis], float]:
@@ -227,7 +259,7 @@ ANALYSES: Final[Mapping[str, AnalysisEntry]] = {
             is_complete=lambda wanted: any(
                 each.header.get("view") == View.FRONTAL.value for each in wanted
             ),
-            read=read_photographs,
+            read=_read_photographs,
             measure=_measure_photograph,
             preference=_absolute("yaw"),
         ),

@@ -11,8 +11,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from service.lifetime import end_with_parent, slot_name
 from service.log import configure_logging
-from service.processes import end_with_parent, slot_name
 from service.settings import Settings, load_settings
 
 

@@ -1,6 +1,6 @@
-"""Facial symmetry on a frontal photograph."""
+"""Facial symmetry on a frontal photograph; `analysis.measure` measures."""
 
-from processing.photograph.analysis import ANALYSIS, VERSION, measure
-from processing.photograph.quality import PhotographLimits
+from typing import Final
 
-__all__ = ["ANALYSIS", "VERSION", "PhotographLimits", "measure"]
+ANALYSIS: Final = "photograph-symmetry"
+VERSION: Final = "1.0.0"

@@ -9,6 +9,7 @@ from processing.face_landmarks import DetectedFace, FaceDetector
 from processing.inputs import Photograph
 from processing.landmarks import LANDMARKS
 from processing.measurement import Analysis, QualityCheck, Status
+from processing.photograph import ANALYSIS, VERSION
 from processing.photograph.annotation import annotated_picture
 from processing.photograph.frame import RELIEF_GAIN, FaceInputs, face_frame
 from processing.photograph.pose import pose_of
@@ -23,9 +24,6 @@ from processing.photograph.readings import read_off
 from processing.photograph.results import measurements_of
 from processing.photograph.scale import scale_of
 from processing.photograph.uncertainty import contributions, landmark_uncertainty_px
-
-ANALYSIS: Final = "photograph-symmetry"
-VERSION: Final = "1.0.0"
 
 _DEFAULT_LIMITS: Final = PhotographLimits()
 

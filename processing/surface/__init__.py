@@ -1,5 +1,6 @@
-"""Facial symmetry from 3D surface scans."""
+"""Facial symmetry from 3D surface scans; `symmetry.measure` measures."""
 
-from processing.surface.symmetry import ANALYSIS, VERSION, measure
+from typing import Final
 
-__all__ = ["ANALYSIS", "VERSION", "measure"]
+ANALYSIS: Final = "surface-symmetry"
+VERSION: Final = "1.0.0"

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from processing.face_landmarks import FaceDetector
 from processing.inputs import Surface
 from processing.measurement import Analysis, Plane, QualityCheck, RejectedInput, Status
+from processing.surface import ANALYSIS, VERSION
 from processing.surface.landmarks import FoundFace, find_face
 from processing.surface.mesh import Cleaning, clean
 from processing.surface.midsagittal import (
@@ -21,9 +22,6 @@ from processing.surface.midsagittal import (
 from processing.surface.pictures import symmetry_pictures
 from processing.surface.radial import looked_up
 from processing.surface.results import Measured, measurements_of
-
-ANALYSIS: Final = "surface-symmetry"
-VERSION: Final = "1.0.0"
 
 INTERCANTHAL_LIMITS_MM: Final = (20.0, 50.0)
 EXOCANTHAL_LIMITS_MM: Final = (60.0, 130.0)

@@ -20,7 +20,7 @@ import psutil
 import structlog
 
 from processing.measurement import PermanentFault, TransientFault
-from service.analyses import Instruments
+from service.analyses import Instruments, load_what_measures
 from service.catalogue.stored_bytes import open_stored_bytes
 from service.settings import Settings
 from service.workflow.measuring import Task, carry_out
@@ -71,6 +71,11 @@ class MeasuringChild:
                 raise answer
             self._replace_if_grown()
 
+    def warm_up(self) -> None:
+        """Start the child before there is work: it takes seconds to load what measures."""
+        with self._one_at_a_time:
+            self._ready()
+
     def stop(self) -> None:
         """End the child."""
         if self._connection is not None:
@@ -118,6 +123,7 @@ def _serve(connection: Connection, settings: Settings) -> None:
     os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
     stored = open_stored_bytes(settings)
     instruments = Instruments(settings)
+    load_what_measures()
     while True:
         try:
             task = connection.recv()

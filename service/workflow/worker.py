@@ -29,6 +29,7 @@ def run_worker(settings: Settings, slot: str, stopped: threading.Event) -> None:
     child = MeasuringChild(settings)
     steps = Steps(settings, database, open_stored_bytes(settings), child)
     results.beat(database, slot)
+    child.warm_up()
     engine.launch(settings, slot, steps)
     log.info("worker takes work", slot=slot)
     try:

@@ -69,6 +69,8 @@ class Node:
             "HEMIFACE_HTTP__PORT": str(http_port),
             "HEMIFACE_STORAGE__RESERVE_BYTES": "0",
             "HEMIFACE_COMPLETION__QUIET_SECONDS": "3",
+            # One receiver is enough where throughput does not count, and starts sooner.
+            "HEMIFACE_DICOM__PROCESSES": "1",
             "HEMIFACE_DELIVERY": json.dumps(delivery),
             **(settings or {}),
         }

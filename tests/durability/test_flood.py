@@ -60,7 +60,7 @@ def test_a_flood_is_all_there_and_the_receivers_stay_small(
     digests: dict[str, str] = {}
     for number, folder in enumerate(folders):
         digests |= write_instances(folder, INSTANCES // ASSOCIATIONS, number)
-    node = Node.delivering_to(tmp_path, None)
+    node = Node.delivering_to(tmp_path, None, {"HEMIFACE_DICOM__PROCESSES": "2"})
     node.start()
     try:
         node.wait_until_listening()

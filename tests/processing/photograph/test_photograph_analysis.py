@@ -12,7 +12,9 @@ from PIL import Image
 from processing.face_landmarks import FaceDetector
 from processing.inputs import Expression, Photograph, View
 from processing.measurement import Analysis, Measurement, Side, Status
-from processing.photograph import ANALYSIS, VERSION, PhotographLimits, measure
+from processing.photograph import ANALYSIS, VERSION
+from processing.photograph.analysis import measure
+from processing.photograph.quality import PhotographLimits
 
 Pixels = NDArray[np.uint8]
 Key = tuple[str, str | None, str | None, Side | None]

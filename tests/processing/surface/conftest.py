@@ -13,9 +13,9 @@ from processing.face_model import canonical_face, find_face_model
 from processing.inputs import Surface
 from processing.measurement import Analysis
 from processing.phantom.phantom import Phantom, PhantomSpec, make_phantom
-from processing.surface import measure
 from processing.surface.frame import FaceFrame
 from processing.surface.mesh import Mesh, make_mesh
+from processing.surface.symmetry import measure
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,8 @@ from processing.inputs import Surface
 from processing.measurement import Analysis, Measurement, Side, Status
 from processing.mesh_files import read_mesh_file
 from processing.phantom.phantom import Phantom, PhantomSpec, make_phantom
-from processing.surface import ANALYSIS, VERSION, measure
+from processing.surface import ANALYSIS, VERSION
+from processing.surface.symmetry import measure
 
 SIGNED = ("volume_discrepancy", "chin_deviation")
 
