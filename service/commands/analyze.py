@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from service.display import quantity, shown
+from service.display import shown
 from service.input_files import LengthUnit, MeshScale, files_below, listed, mesh_scale
+from service.measurements_table import measurements_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -155,30 +156,11 @@ def _show(analyses: Sequence[dict[str, Any]]) -> None:
         if analysis["reason"]:
             console.print(shown(analysis["reason"], _LONGEST_REASON), markup=False)
         if analysis["measurements"]:
-            console.print(_measurements_table(analysis["measurements"]))
+            console.print(measurements_table(analysis["measurements"]))
         if analysis["quality"]:
             console.print(_quality_table(analysis["quality"]))
         for path in analysis["pictures"]:
             console.print(f"picture: {path}", markup=False, highlight=False)
-
-
-def _measurements_table(measurements: Sequence[dict[str, Any]]) -> Table:
-    from rich.table import Table
-
-    table = Table()
-    table.add_column("quantity", no_wrap=True)
-    for name in ("structure", "region", "side"):
-        table.add_column(name)
-    table.add_column("value", justify="right", no_wrap=True)
-    for each in measurements:
-        table.add_row(
-            each["quantity"],
-            each["structure"] or "",
-            each["region"] or "",
-            each["side"] or "",
-            quantity(each["value"], each["uncertainty"], each["unit"]),
-        )
-    return table
 
 
 def _quality_table(quality: Sequence[dict[str, Any]]) -> Table:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from service.measurements_table import measurements_table
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -265,28 +267,7 @@ def _show_result(result: ResultState, measurements: list[dict[str, Any]], now: d
     for delivery in result.deliveries:
         _print_fact("  delivery", delivery_as_text(delivery, now))
     if measurements:
-        _print_table(_measurements_table(measurements[:_MOST_ROWS]))
-
-
-def _measurements_table(measurements: list[dict[str, Any]]) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    from service.display import quantity
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("Quantity", "Structure", "Region", "Side"):
-        table.add_column(heading)
-    table.add_column("Value ± standard uncertainty", justify="right")
-    for each in measurements:
-        table.add_row(
-            each["quantity"],
-            each["structure"] or "",
-            each["region"] or "",
-            each["side"] or "",
-            quantity(each["value"], each["uncertainty"], each["unit"]),
-        )
-    return table
+        _print_table(measurements_table(measurements[:_MOST_ROWS]))
 
 
 def _print_table(table: Table) -> None:

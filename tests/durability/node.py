@@ -107,6 +107,17 @@ class Node:
         except psutil.NoSuchProcess:
             return []
 
+    def process_of(self, part: str) -> psutil.Process:
+        """The process of a part, waiting until there is one."""
+        found: list[psutil.Process] = []
+
+        def runs() -> bool:
+            found[:] = [each for each in self.processes() if each.cmdline()[-1:] == [part]]
+            return bool(found)
+
+        wait_until(runs, 40, f"{part} runs")
+        return found[0]
+
     def kill(self) -> None:
         """kill -9 of everything at once."""
         for each in self.processes():
@@ -148,8 +159,21 @@ class Node:
                 time.sleep(0.3)
 
     def state(self, study_instance_uid: str) -> dict[str, Any]:
-        """What the node says of a study."""
-        answer = httpx.get(f"{self.url}/api/studies/{study_instance_uid}", trust_env=False)
+        """What the node says of a study; nothing while it does not know it or does not answer."""
+        nothing: dict[str, Any] = {"results": [], "instances": [], "work": [], "complete": []}
+        try:
+            answer = httpx.get(
+                f"{self.url}/api/studies/{study_instance_uid}", trust_env=False, timeout=30
+            )
+        except httpx.TransportError:
+            return nothing
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return nothing
         answer.raise_for_status()
         state: dict[str, Any] = answer.json()
         return state
+
+    def deliveries(self, study_instance_uid: str) -> list[dict[str, Any]]:
+        """How the deliveries of a study's results stand."""
+        results = self.state(study_instance_uid)["results"]
+        return [delivery for result in results for delivery in result["deliveries"]]

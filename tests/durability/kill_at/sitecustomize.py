@@ -1,9 +1,10 @@
-"""Kills the process that comes to a named point; Python imports this at its start.
+"""Kills a process of the node at a named point; Python imports this at its start.
 
-The node under test knows nothing of it. ``HEMIFACE_TEST_KILL_AT`` says
-``module:attribute:before`` or ``…:after``; when that function is called (has
-returned), the process kills itself with SIGKILL, once: the file named by
-``HEMIFACE_TEST_KILLED`` is made first, and where it exists nothing happens.
+The node under test knows nothing of it. ``HEMIFACE_TEST_KILL_POINTS`` lists the
+points that may be asked for, each ``module:attribute:before`` or ``…:after``;
+``HEMIFACE_TEST_KILL_AT`` names a file. When that function is called (has
+returned) and the file holds that point, the file is removed and the process kills
+itself with SIGKILL: once for each time that a test writes the file.
 """
 
 from __future__ import annotations
@@ -15,63 +16,73 @@ import importlib.util
 import os
 import signal
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 
-def _kill_once() -> None:
+def _kill_if_asked(point: str) -> None:
+    asked = Path(os.environ["HEMIFACE_TEST_KILL_AT"])
+    mine = asked.with_name(f"{os.getpid()}.taken")
     try:
-        os.close(os.open(os.environ["HEMIFACE_TEST_KILLED"], os.O_CREAT | os.O_EXCL))
-    except FileExistsError:
+        if asked.read_text() != point:
+            return
+        # Of several processes at this point only one gets the file.
+        asked.rename(mine)
+    except FileNotFoundError:
         return
+    mine.unlink()
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _wrapped(function: Callable[..., Any], moment: str) -> Callable[..., Any]:
+def _wrapped(function: Callable[..., Any], place: str) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(*arguments: Any, **named: Any) -> Any:
-        if moment == "before":
-            _kill_once()
+        _kill_if_asked(f"{place}:before")
         answer = function(*arguments, **named)
-        if moment == "after":
-            _kill_once()
+        _kill_if_asked(f"{place}:after")
         return answer
 
     return call
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Finds the one module as usual, and wraps the function once it is loaded."""
+    """Finds the modules as usual, and wraps the functions once they are loaded."""
 
-    def __init__(self, module: str, attribute: str, moment: str) -> None:
-        self.module = module
-        self.attribute = attribute
-        self.moment = moment
+    def __init__(self, attributes: dict[str, set[str]]) -> None:
+        self.attributes = attributes
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if fullname != self.module:
+        # Taken out, so that the search below does not come back here.
+        attributes = self.attributes.pop(fullname, None)
+        if attributes is None:
             return None
-        sys.meta_path.remove(self)
         spec = importlib.util.find_spec(fullname)
         assert spec is not None
         assert spec.loader is not None
-        loader = spec.loader
-        plain = loader.exec_module
+        plain = spec.loader.exec_module
 
         def exec_module(module: ModuleType) -> None:
             plain(module)
-            owner: Any = module
-            *path_to_owner, name = self.attribute.split(".")
-            for each in path_to_owner:
-                owner = getattr(owner, each)
-            setattr(owner, name, _wrapped(getattr(owner, name), self.moment))
+            for attribute in attributes:
+                owner: Any = module
+                *path_to_owner, name = attribute.split(".")
+                for each in path_to_owner:
+                    owner = getattr(owner, each)
+                place = f"{fullname}:{attribute}"
+                setattr(owner, name, _wrapped(getattr(owner, name), place))
 
-        loader.exec_module = exec_module  # type: ignore[method-assign] # the one module under test
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign] # of this module only
         return spec
 
 
-if point := os.environ.get("HEMIFACE_TEST_KILL_AT"):
-    sys.meta_path.insert(0, _Finder(*point.split(":")))
+if points := os.environ.get("HEMIFACE_TEST_KILL_POINTS"):
+    wanted: dict[str, set[str]] = defaultdict(set)
+    for each_point in points.split():
+        module_name, attribute_name, _ = each_point.split(":")
+        wanted[module_name].add(attribute_name)
+    sys.meta_path.insert(0, _Finder(wanted))
