@@ -27,9 +27,9 @@ from service.settings import Settings
 from service.workflow.engine import migrate_engine
 
 _FIRST_RESTART_SECONDS: Final = 0.5
-_LONGEST_RESTART_SECONDS: Final = 30.0
+_LONGEST_RESTART_SECONDS: Final = 10.0
 # A part that ran this long was well; its next fall starts the count anew.
-_WELL_AFTER_SECONDS: Final = 60.0
+_WELL_AFTER_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 20.0
 
 log = structlog.get_logger()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -55,16 +55,17 @@ def register(database: Database, batch: Sequence[Received]) -> list[Held | None]
     """
     if not batch:
         return []
-    rows = [asdict(each) | {"own": False} for each in batch]
     try:
-        with database.engine.begin() as connection:
-            insert = _insert(database, rows).returning(Instance.key)
-            written = set(connection.execute(insert).scalars())
-            taken = [each for each in batch if each.key not in written]
-            held = _held(connection, {each.sop_instance_uid for each in taken})
+        with database.turn(), database.engine.begin() as connection:
+            done = connection.execute(_insert(database), [_row(each) for each in batch])
+            # Nearly always all of them: then nothing more needs to be asked.
+            if done.rowcount == len(batch):
+                return [None] * len(batch)
+            held = _held(connection, {each.sop_instance_uid for each in batch})
     except sa.exc.OperationalError as fault:
         raise TransientFault(f"the catalogue did not take the rows: {fault.orig}") from fault
-    return [None if each.key in written else held[each.sop_instance_uid] for each in batch]
+    found = [held[each.sop_instance_uid] for each in batch]
+    return [None if each.key == row.key else row for each, row in zip(batch, found, strict=True)]
 
 
 def quarantine(database: Database, received: Received, reason: str) -> None:
@@ -75,8 +76,8 @@ def quarantine(database: Database, received: Received, reason: str) -> None:
     TransientFault
         If the database did not take the row.
     """
-    row = asdict(received)
-    for unused in ("sop_class_uid", "transfer_syntax_uid", "dataset_offset"):
+    row = _row(received)
+    for unused in ("sop_class_uid", "transfer_syntax_uid", "dataset_offset", "own"):
         del row[unused]
     try:
         with database.engine.begin() as connection:
@@ -95,9 +96,16 @@ def known_keys(database: Database, keys: Sequence[str]) -> set[str]:
         }
 
 
-def _insert(database: Database, rows: list[dict[str, Any]]) -> Any:
-    dialect = sqlite if database.engine.dialect.name == "sqlite" else postgresql
-    return dialect.insert(Instance).values(rows).on_conflict_do_nothing()
+def _row(received: Received) -> dict[str, Any]:
+    return {name: getattr(received, name) for name in received.__slots__} | {"own": False}
+
+
+def _insert(database: Database) -> Any:
+    # On the table, not the mapped class: its compiled form is kept and used again.
+    table = Instance.metadata.tables[Instance.__tablename__]
+    if database.engine.dialect.name == "sqlite":
+        return sqlite.insert(table).on_conflict_do_nothing()
+    return postgresql.insert(table).on_conflict_do_nothing()
 
 
 def _held(connection: sa.Connection, uids: set[str]) -> dict[str, Held]:
