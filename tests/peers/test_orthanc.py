@@ -105,6 +105,7 @@ def test_orthanc_says_when_a_peer_is_unknown_or_away(
         orthanc.client.echo("away")
 
 
+@pytest.mark.slow
 def test_a_pacs_that_was_down_still_holds_its_studies(
     orthanc: OrthancServer, tmp_path: Path
 ) -> None:

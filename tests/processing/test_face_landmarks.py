@@ -138,6 +138,7 @@ def test_a_detector_that_could_not_see_a_second_face_is_not_made() -> None:
         FaceDetector(find_face_model(None, None), most_faces=1)
 
 
+@pytest.mark.slow
 def test_a_process_that_forgets_to_close_the_detector_ends_quietly() -> None:
     program = (
         "from skimage.data import astronaut\n"

@@ -101,6 +101,7 @@ def test_the_analysis_names_itself_its_input_checks_and_pictures(
         assert len(np.unique(picture.pixels.reshape(-1, 3), axis=0)) > 100
 
 
+@pytest.mark.slow
 def test_mirroring_the_scan_negates_what_is_signed_and_nothing_else(
     phantom: Phantom, measured_phantom: Analysis, detector: FaceDetector
 ) -> None:
@@ -112,6 +113,7 @@ def test_mirroring_the_scan_negates_what_is_signed_and_nothing_else(
     _check_same(measured_phantom, measure(mirrored, detector), -1.0)
 
 
+@pytest.mark.slow
 def test_moving_and_turning_the_scan_changes_nothing(
     phantom: Phantom, measured_phantom: Analysis, detector: FaceDetector
 ) -> None:

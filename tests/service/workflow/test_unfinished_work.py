@@ -85,6 +85,7 @@ def states(client: EngineClient) -> list[tuple[str, str, str | None]]:
     return [(each.name, each.state, each.reason) for each in client.unfinished_work(LONG_AGO)]
 
 
+@pytest.mark.slow
 def test_a_delivery_begun_anew_is_tried_as_often_as_the_first_one(
     client: EngineClient, steps: DeliveringSteps
 ) -> None:
@@ -122,6 +123,7 @@ def test_a_delivery_that_waits_says_why_and_until_when(
     assert found.arguments[:2] == ("key", "PACS")
 
 
+@pytest.mark.slow
 def test_failed_work_gives_the_last_cause_and_not_how_often_it_was_tried(
     client: EngineClient, steps: DeliveringSteps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
