@@ -109,6 +109,7 @@ def test_the_welcome_gives_three_lines_to_type(settings: Settings) -> None:
     assert f"-aec HEMIFACE 127.0.0.1 {settings.dicom.port}" in opened
 
 
+@pytest.mark.slow
 def test_a_port_in_use_ends_serve_with_one_line(settings: Settings, listening: int) -> None:
     busy = settings.model_copy(update={"http": HttpSettings(port=listening)})
     process = serve(busy)
@@ -119,6 +120,7 @@ def test_a_port_in_use_ends_serve_with_one_line(settings: Settings, listening: i
     assert line.startswith(f"hemiface: port {listening} on 127.0.0.1 is in use")
 
 
+@pytest.mark.slow
 def test_the_node_receives_says_so_refuses_a_second_and_stops_cleanly(settings: Settings) -> None:
     process = serve(settings, "--role", "receive")
     try:

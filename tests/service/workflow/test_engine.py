@@ -103,6 +103,7 @@ def test_a_study_goes_its_whole_way_once(client: EngineClient, steps: Rememberin
     assert steps.order_of("measure") == ["study"], "the same inputs are measured once"
 
 
+@pytest.mark.slow
 def test_a_further_image_moves_the_moment_until_the_hard_maximum(
     client: EngineClient, steps: RememberingSteps
 ) -> None:
