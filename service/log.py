@@ -56,7 +56,7 @@ def configure_logging(form: Literal["console", "json"], part: str) -> None:
         "httpcore",
         "httpx",
         "pynetdicom",
-        "uvicorn.access",
+        "uvicorn",
     ):
         logging.getLogger(name).setLevel(logging.WARNING)
     # pydicom's warnings quote values of the dataset.
