@@ -10,7 +10,8 @@ import threading
 import time
 from typing import Final
 
-_STOP_SECONDS: Final = 20.0
+STOP_SECONDS: Final = 20.0
+"""How long a part may take to end before it is ended."""
 
 
 def slot_name(part: str) -> str:
@@ -38,7 +39,7 @@ def end_with_parent(stopped: threading.Event) -> None:
             pass
         stopped.set()
         # What hangs in a library must not outlive the node.
-        time.sleep(_STOP_SECONDS)
+        time.sleep(STOP_SECONDS)
         os._exit(1)
 
     threading.Thread(target=wait_for_end, name="end-with-parent", daemon=True).start()

@@ -23,6 +23,7 @@ import psutil
 import structlog
 
 from service.catalogue.database import migrate
+from service.lifetime import STOP_SECONDS
 from service.settings import Settings
 from service.workflow.engine import migrate_engine
 
@@ -30,7 +31,6 @@ _FIRST_RESTART_SECONDS: Final = 0.5
 _LONGEST_RESTART_SECONDS: Final = 10.0
 # A part that ran this long was well; its next fall starts the count anew.
 _WELL_AFTER_SECONDS: Final = 30.0
-_STOP_SECONDS: Final = 20.0
 
 log = structlog.get_logger()
 
@@ -96,7 +96,7 @@ class Supervisor:
         running = [part.process for part in self.parts if part.process is not None]
         for process in running:
             process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + _STOP_SECONDS
+        deadline = time.monotonic() + STOP_SECONDS
         for process in running:
             try:
                 process.wait(max(0.1, deadline - time.monotonic()))

@@ -76,9 +76,8 @@ def quarantine(database: Database, received: Received, reason: str) -> None:
     TransientFault
         If the database did not take the row.
     """
-    row = _row(received)
-    for unused in ("sop_class_uid", "transfer_syntax_uid", "dataset_offset", "own"):
-        del row[unused]
+    kept = Quarantined.metadata.tables[Quarantined.__tablename__].columns
+    row = {name: value for name, value in _row(received).items() if name in kept}
     try:
         with database.engine.begin() as connection:
             connection.execute(sa.insert(Quarantined).values(**row, reason=reason))
@@ -97,7 +96,7 @@ def known_keys(database: Database, keys: Sequence[str]) -> set[str]:
 
 
 def _row(received: Received) -> dict[str, Any]:
-    return {name: getattr(received, name) for name in received.__slots__} | {"own": False}
+    return {name: getattr(received, name) for name in received.__slots__}
 
 
 def _insert(database: Database) -> Any:

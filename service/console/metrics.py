@@ -76,7 +76,7 @@ def exposition(
     folder = metrics_folder(settings)
     if folder.is_dir():
         # prometheus_client leaves this one without types.
-        MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call]
+        MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call]  # theirs has no types
     registry.register(PresentState(database, stored, queues))
     return generate_latest(registry)
 

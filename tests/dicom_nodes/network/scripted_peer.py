@@ -162,7 +162,7 @@ class Connection:
     def associate(
         self, *contexts: tuple[str, list[str]], **options: str | int
     ) -> tuple[int, bytes]:
-        self.send(associate_rq(list(contexts), **options))  # type: ignore[arg-type]
+        self.send(associate_rq(list(contexts), **options))  # type: ignore[arg-type]  # of many types
         return self.receive()
 
     def store(self, sop_class: str, sop_instance: str, content: bytes, *, piece: int = 8000) -> int:

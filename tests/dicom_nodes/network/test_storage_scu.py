@@ -35,7 +35,7 @@ def peer_at(port: int, **options: float) -> Peer:
         "127.0.0.1",
         port,
         "SENDER",
-        **{"connection_timeout_seconds": 2, "acse_timeout_seconds": 2, **options},  # type: ignore[arg-type]
+        **{"connection_timeout_seconds": 2, "acse_timeout_seconds": 2, **options},  # type: ignore[arg-type]  # of many
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from service.catalogue import arrivals, results, studies
-from service.catalogue.database import Database, migrate, open_database
+from service.catalogue.database import Database
 from service.demo_orthanc import free_ports
 from service.settings import CompletionSettings, DatabaseSettings, Settings
 from service.workflow import engine
@@ -77,14 +77,6 @@ def settings(url: str, tmp_path: Path) -> Settings:
         database=DatabaseSettings(url=url),
         completion=CompletionSettings(quiet_seconds=1),
     )
-
-
-@pytest.fixture
-def database(settings: Settings) -> Iterator[Database]:
-    migrate(settings)
-    opened = open_database(settings)
-    yield opened
-    opened.close()
 
 
 def test_the_catalogue_keeps_what_it_is_given(database: Database) -> None:
