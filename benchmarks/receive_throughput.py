@@ -1,7 +1,7 @@
 """How fast instances are received, by hemiface, DCMTK's storescp and Orthanc.
 
 The same generated input is sent by the same sender, DCMTK's storescu, over
-loopback, one receiver after the other, in one run. hemiface answers when the
+loopback, to one receiver after the other, in one run. hemiface answers when the
 instance is durable (its bytes fsynced under their final name, its row
 committed); storescp and Orthanc do not wait for the disk.
 
@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import signal
 import socket
 import struct
@@ -22,10 +21,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 import numpy as np
 
@@ -203,14 +203,16 @@ def listen_alone(port: int, folder: Path) -> None:
     kept = folder / "kept"
     kept.mkdir(parents=True, exist_ok=True)
 
+    def place() -> Path:
+        return kept / f"{uuid4().hex}.dcm"
+
     def accept(arrival: Arrival) -> StoreStatus:
         _fsync(arrival.path)
-        arrival.path.rename(kept / arrival.path.name)
-        _fsync(kept)
+        _fsync(arrival.path.parent)
         return StoreStatus.SUCCESS
 
-    options = ListenOptions("HEMIFACE", LOOPBACK, port, folder / "incoming")
-    listener = start_listening(options, accept, room=lambda: True, share_port=True)
+    options = ListenOptions("HEMIFACE", LOOPBACK, port)
+    listener = start_listening(options, accept, place=place, room=lambda: True, share_port=True)
     signal.sigwait([signal.SIGTERM, signal.SIGINT])
     listener.stop()
 
@@ -308,20 +310,30 @@ RECEIVERS: Final[dict[str, Receiver]] = {
 def measure(
     receivers: dict[str, Receiver], cases: Sequence[Case], folder: Path, repetitions: int
 ) -> list[Result]:
-    """Run every case with every receiver, and keep the best of `repetitions`."""
+    """Run every case with every receiver in turn, and keep the best of `repetitions`.
+
+    Nothing is deleted before the end: for half a minute after a file was
+    deleted, ext4 looks at its inode for every file that is created, and a
+    receiver would pay for what the benchmark has thrown away.
+    """
     results = []
-    for name, receiver in receivers.items():
-        with receiver(folder / name) as port:
-            for case in cases:
-                best = float("inf")
-                for repetition in range(repetitions):
-                    folders = write_instances(folder / "sent", case, repetition)
-                    best = min(best, send(port, folders))
-                    shutil.rmtree(folder / "sent")
-                count = case.associations * case.instances_per_association
-                megabytes = count * case.size_bytes / 1e6
-                results.append(Result(name, case.name, count / best, megabytes / best))
-        shutil.rmtree(folder / name)
+    with ExitStack() as running:
+        ports = {
+            name: running.enter_context(receiver(folder / name))
+            for name, receiver in receivers.items()
+        }
+        for case in cases:
+            best = dict.fromkeys(receivers, float("inf"))
+            for repetition in range(repetitions):
+                folders = write_instances(folder / "sent", case, repetition)
+                for name, port in ports.items():
+                    best[name] = min(best[name], send(port, folders))
+            count = case.associations * case.instances_per_association
+            megabytes = count * case.size_bytes / 1e6
+            results += [
+                Result(name, case.name, count / seconds, megabytes / seconds)
+                for name, seconds in best.items()
+            ]
     return results
 
 

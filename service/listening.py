@@ -10,14 +10,8 @@ from processing.measurement import PermanentFault
 from service.settings import Settings
 
 
-def listen_options(settings: Settings, part: str) -> list[ListenOptions]:
+def listen_options(settings: Settings) -> list[ListenOptions]:
     """How a receiver listens: in the clear, and over TLS where a certificate is set.
-
-    Parameters
-    ----------
-    settings : Settings
-    part : str
-        The receiver's name; it gets an incoming folder of its own.
 
     Raises
     ------
@@ -25,14 +19,10 @@ def listen_options(settings: Settings, part: str) -> list[ListenOptions]:
         If a certificate is set without its private key.
     """
     dicom = settings.dicom
-    incoming = settings.data_folder.absolute() / "incoming" / part
-    incoming_over_tls = incoming.with_name(f"{part}-tls")
-    incoming.mkdir(parents=True, exist_ok=True)
     clear = ListenOptions(
         ae_title=dicom.ae_title,
         address=dicom.address,
         port=dicom.port,
-        incoming=incoming,
         require_called_ae_title=dicom.require_called_ae_title,
         calling_ae_titles=dicom.calling_ae_titles,
         peer_addresses=dicom.peer_addresses,
@@ -54,5 +44,4 @@ def listen_options(settings: Settings, part: str) -> list[ListenOptions]:
         client_authorities=dicom.tls.client_authorities,
         require_client_certificate=dicom.tls.require_client_certificate,
     )
-    incoming_over_tls.mkdir(exist_ok=True)
-    return [clear, replace(clear, port=dicom.tls.port, tls=tls, incoming=incoming_over_tls)]
+    return [clear, replace(clear, port=dicom.tls.port, tls=tls)]

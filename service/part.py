@@ -31,7 +31,7 @@ def receive(settings: Settings, part: str, stopped: threading.Event) -> None:
     """Receive instances."""
     from service.receive import run_receiver
 
-    run_receiver(settings, part, slot_name(part), stopped)
+    run_receiver(settings, slot_name(part), stopped)
 
 
 def catalogue(settings: Settings, part: str, stopped: threading.Event) -> None:

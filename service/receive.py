@@ -1,13 +1,13 @@
 """Receiving without loss: bytes, then row, then the answer.
 
 The order is the promise. An instance is answered with 0x0000 only when its
-bytes are fsynced under their final name and its row is committed. What four
-associations bring at once shares one fsync of the folder and one transaction.
+bytes are fsynced under their final name and its row is committed. The names are
+made durable beforehand, many at once; what several associations bring at the
+same moment is fsynced one right after the other and shares one transaction.
 """
 
 from __future__ import annotations
 
-import queue
 import sys
 import threading
 from concurrent.futures import Future
@@ -21,21 +21,19 @@ import structlog
 
 from dicom_nodes.network.storage_scp import (
     Arrival,
-    Listener,
     StoreStatus,
-    remove_leftovers,
     start_listening,
 )
 from processing.measurement import TransientFault
-from service.catalogue.arrivals import Held, Received, known_keys, quarantine, register
-from service.catalogue.database import Database, open_database
+from service.catalogue.arrivals import Held, Received, Register, known_keys, quarantine
+from service.catalogue.database import DATABASE_FAULTS, Database, open_database
 from service.catalogue.stored_bytes import StoredBytes, open_stored_bytes
 from service.instruments import RECEIVED
 from service.listening import listen_options
 from service.settings import Settings
 
 INSTANCES_PER_FOLDER: Final = 1000
-_LARGEST_BATCH: Final = 256
+_PREPARED_KEYS: Final = 50
 _BLOCK_BYTES: Final = 1 << 20
 # Threads here wait for the disk most of the time; one that comes back should not wait
 # five more milliseconds, Python's default, until another lets it go on.
@@ -46,7 +44,7 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Keys:
-    """New keys for instances, a thousand to a folder so that one fsync serves many.
+    """New keys for instances, prepared many at once, a thousand to a folder.
 
     The folders in use are noted, so that a restart looks for leftovers in these
     and not in all that was ever received.
@@ -57,14 +55,31 @@ class Keys:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _given: int = 0
     _folders: list[str] = field(default_factory=list)
+    _prepared: list[str] = field(default_factory=list)
 
     def next(self, moment: datetime) -> str:
-        """A key that nothing else has."""
+        """A prepared key that nothing else has.
+
+        Raises
+        ------
+        TransientFault, OSError
+            If none could be prepared.
+        """
         with self._lock:
             if self._given % INSTANCES_PER_FOLDER == 0:
                 self._open_folder(moment)
+            if not self._prepared:
+                prepared = [f"{self._folders[-1]}/{uuid4().hex}.dcm" for _ in range(_PREPARED_KEYS)]
+                self.stored.prepare(prepared)
+                self._prepared = prepared
             self._given += 1
-            return f"{self._folders[-1]}/{uuid4().hex}.dcm"
+            return self._prepared.pop()
+
+    def close(self) -> None:
+        """Remove what was prepared and not used."""
+        with self._lock:
+            while self._prepared:
+                self.stored.remove(self._prepared.pop())
 
     def _open_folder(self, moment: datetime) -> None:
         folder = f"instances/{moment:%Y/%m/%d}/{self.slot}-{uuid4().hex[:8]}"
@@ -74,56 +89,66 @@ class Keys:
 
 
 class GroupCommit:
-    """Commits what waits, all of it at once, in a thread of its own.
+    """Commits what waits, all of it at once, in the thread of one who waits.
 
-    While one commit runs, the next batch gathers by itself; nothing waits for a
-    timer.
+    Whoever comes while nothing is being committed does it, for himself and for
+    all who came before; who comes meanwhile waits, and one of these is next.
+    Nothing is handed to another thread, and nothing waits for a timer.
     """
 
     def __init__(self, database: Database, stored: StoredBytes) -> None:
-        self._database = database
+        self._register = Register(database)
         self._stored = stored
-        self._waiting: queue.SimpleQueue[tuple[Received, Future[Held | None]] | None] = (
-            queue.SimpleQueue()
-        )
-        self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
-        self._thread.start()
+        self._changed = threading.Condition()
+        self._committing = False
+        self._waiting: list[_Waiting] = []
 
     def commit(self, received: Received) -> Held | None:
-        """Wait until the row is durable; see `service.catalogue.arrivals.register`."""
-        done: Future[Held | None] = Future()
-        self._waiting.put((received, done))
-        return done.result()
+        """Return when the row is durable; see `service.catalogue.arrivals.Register`.
+
+        Raises
+        ------
+        TransientFault, OSError
+            If it could not be committed.
+        """
+        own = _Waiting(received)
+        with self._changed:
+            self._waiting.append(own)
+            while self._committing and not own.done.done():
+                self._changed.wait()
+            batch = [] if own.done.done() else self._waiting
+            if batch:
+                self._waiting = []
+                self._committing = True
+        if batch:
+            try:
+                self._commit(batch)
+            finally:
+                with self._changed:
+                    self._committing = False
+                    self._changed.notify_all()
+        return own.done.result()
 
     def close(self) -> None:
-        """Commit what waits, then end."""
-        self._waiting.put(None)
-        self._thread.join()
+        """Close the connection to the catalogue."""
+        self._register.close()
 
-    def _run(self) -> None:
-        while (first := self._waiting.get()) is not None:
-            batch = [first]
-            ended = False
-            while len(batch) < _LARGEST_BATCH and not self._waiting.empty():
-                following = self._waiting.get()
-                if following is None:
-                    ended = True
-                    break
-                batch.append(following)
-            self._commit(batch)
-            if ended:
-                return
-
-    def _commit(self, batch: list[tuple[Received, Future[Held | None]]]) -> None:
+    def _commit(self, batch: list[_Waiting]) -> None:
         try:
-            self._stored.settle([received.key for received, _ in batch])
-            held = register(self._database, [received for received, _ in batch])
+            self._stored.settle([each.received.key for each in batch])
+            held = self._register.enter([each.received for each in batch])
         except (TransientFault, OSError) as fault:
-            for _, done in batch:
-                done.set_exception(fault)
+            for each in batch:
+                each.done.set_exception(fault)
             return
-        for (_, done), each in zip(batch, held, strict=True):
-            done.set_result(each)
+        for each, found in zip(batch, held, strict=True):
+            each.done.set_result(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    received: Received
+    done: Future[Held | None] = field(default_factory=Future)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +166,10 @@ class Reception:
         free = self.stored.free_bytes()
         return free is None or free > self.reserve_bytes
 
+    def place(self) -> Path:
+        """Where the next instance is to be written."""
+        return self.stored.arriving(self.keys.next(datetime.now(UTC)))
+
     def accept(self, arrival: Arrival) -> StoreStatus:
         """Keep an arrival for good, and say so only then.
 
@@ -149,19 +178,17 @@ class Reception:
         TransientFault, OSError
             If it could not be kept; the sender may try again.
         """
-        now = datetime.now(UTC)
         received = Received(
             sop_instance_uid=arrival.sop_instance_uid,
             sop_class_uid=arrival.sop_class_uid,
             transfer_syntax_uid=arrival.transfer_syntax_uid,
-            key=self.keys.next(now),
-            size_bytes=arrival.path.stat().st_size,
+            key=self.stored.key_of(arrival.path),
+            size_bytes=arrival.size_bytes,
             dataset_offset=arrival.dataset_offset,
-            received_at=now,
+            received_at=datetime.now(UTC),
             calling_ae_title=arrival.calling_ae_title,
             peer_address=arrival.peer_address,
         )
-        self.stored.adopt(arrival.path, received.key)
         held = self._commit_or_remove(received)
         if held is None:
             RECEIVED.labels(status="stored").inc()
@@ -173,8 +200,20 @@ class Reception:
             return self.group_commit.commit(received)
         except (TransientFault, OSError):
             RECEIVED.labels(status="refused").inc()
-            self.stored.remove(received.key)
+            self._remove_unless_known(received.key)
             raise
+
+    def _remove_unless_known(self, key: str) -> None:
+        """Remove bytes that were refused, if the catalogue can say that it has no row of them.
+
+        A commit whose answer was lost may have taken place. Without an answer
+        the bytes stay, and `remove_unacknowledged` decides at the next start.
+        """
+        try:
+            if not known_keys(self.database, [key]):
+                self.stored.remove(key)
+        except (TransientFault, OSError, *DATABASE_FAULTS) as fault:
+            log.warning("refused bytes are kept until the next start", reason=str(fault))
 
     def _settle_duplicate(self, received: Received, held: Held) -> StoreStatus:
         if self._same_dataset(received, held):
@@ -201,7 +240,7 @@ class Reception:
             return _equal_from(new, received.dataset_offset, old, held.dataset_offset)
 
 
-def run_receiver(settings: Settings, part: str, slot: str, stopped: threading.Event) -> None:
+def run_receiver(settings: Settings, slot: str, stopped: threading.Event) -> None:
     """Receive as this slot until told to stop."""
     sys.setswitchinterval(_SWITCH_SECONDS)
     database = open_database(settings)
@@ -211,15 +250,20 @@ def run_receiver(settings: Settings, part: str, slot: str, stopped: threading.Ev
     reception = Reception(
         database, stored, Keys(slot, stored), group_commit, settings.storage.reserve_bytes
     )
-    listeners: list[Listener] = []
-    for options in listen_options(settings, part):
-        remove_leftovers(options.incoming)
-        listeners.append(
-            start_listening(options, reception.accept, room=reception.has_room, share_port=True)
+    listeners = [
+        start_listening(
+            options,
+            reception.accept,
+            place=reception.place,
+            room=reception.has_room,
+            share_port=True,
         )
+        for options in listen_options(settings)
+    ]
     stopped.wait()
     for listener in listeners:
         listener.stop()
+    reception.keys.close()
     group_commit.close()
     database.close()
 

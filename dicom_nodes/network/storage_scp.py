@@ -1,18 +1,17 @@
 """Storage Service Class as SCP (PS3.4, annex B): takes instances, byte for byte.
 
-An instance is written to the incoming folder while it arrives and is never
-decoded. `Accept` makes it durable; only then is it acknowledged.
+An instance is written to its place while it arrives and is never decoded.
+`Accept` makes it known; only then is it acknowledged.
 """
 
 from __future__ import annotations
 
 import errno
 import logging
-import os
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -24,6 +23,7 @@ from pynetdicom.service_class import ServiceClass, StorageServiceClass
 from pynetdicom.sop_class import uid_to_service_class
 
 from dicom_nodes.network.admission import Admission, networks
+from dicom_nodes.network.direct_file import AlignedBlock, DirectFile
 from dicom_nodes.network.part10_header import encode_header, is_valid_uid, sop_uids_of_data_set
 from dicom_nodes.network.pynetdicom_cures import (
     ReceivingAssociation,
@@ -36,7 +36,6 @@ from dicom_nodes.network.tls import ServerTLS, server_context
 from dicom_nodes.network.verification_scp import VERIFICATION_SOP_CLASS, answer_echo
 from processing.measurement import PermanentFault, RejectedInput, TransientFault
 
-INCOMING_SUFFIX: Final = ".incoming"
 _ROOM_CHECKED_EVERY_BYTES: Final = 64 * 1024 * 1024
 _PEEKED_BYTES: Final = 4096
 _LOGGER = logging.getLogger(__name__)
@@ -62,8 +61,7 @@ class Arrival:
     Parameters
     ----------
     path : Path
-        A complete DICOM file in the incoming folder; to be moved or linked
-        away, what is left of it is removed afterwards.
+        A complete DICOM file; not fsynced.
     sop_class_uid, sop_instance_uid : str
         As in the C-STORE request; valid, and the same as in the data set.
     transfer_syntax_uid : str
@@ -72,6 +70,8 @@ class Arrival:
         IP address of the sender.
     dataset_offset : int
         Where in the file the data set starts, in bytes.
+    size_bytes : int
+        Of the whole file.
     """
 
     path: Path
@@ -82,6 +82,7 @@ class Arrival:
     called_ae_title: str
     peer_address: str
     dataset_offset: int
+    size_bytes: int
 
 
 Accept = Callable[[Arrival], StoreStatus]
@@ -97,9 +98,6 @@ class ListenOptions:
         The node's own AE title.
     address, port : str, int
         Where to listen; port 0 lets the system choose.
-    incoming : Path
-        Folder for instances that are not complete yet, on the filesystem of
-        their final place.
     require_called_ae_title : bool
         Whether a peer must call the node by `ae_title`.
     calling_ae_titles, peer_addresses : tuple of str
@@ -121,7 +119,6 @@ class ListenOptions:
     ae_title: str
     address: str
     port: int
-    incoming: Path
     require_called_ae_title: bool = False
     calling_ae_titles: tuple[str, ...] = ()
     peer_addresses: tuple[str, ...] = ()
@@ -177,6 +174,7 @@ def start_listening(
     options: ListenOptions,
     accept: Accept,
     *,
+    place: Callable[[], Path],
     room: Callable[[], bool],
     share_port: bool = False,
 ) -> Listener:
@@ -186,10 +184,14 @@ def start_listening(
     ----------
     options : ListenOptions
     accept : callable
-        Makes an `Arrival` durable and returns the status to answer. Called in
-        the thread of the association, by many associations at once.
+        Makes an `Arrival` durable, or removes it, and returns the status to
+        answer. Called in the thread of the association,
+        by many associations at once.
         TransientFault and OSError are answered as out of resources,
         RejectedInput as cannot understand, PermanentFault as processing failure.
+    place : callable
+        Gives the path of the next file to write: an empty one, or none yet in a
+        folder that exists. A file that did not become an `Arrival` is removed.
     room : callable
         False when the disk is so full that instances must be refused.
     share_port : bool
@@ -207,7 +209,6 @@ def start_listening(
         If the installed pynetdicom was not tried.
     """
     configure_pynetdicom()
-    options.incoming.mkdir(parents=True, exist_ok=True)
     entity = AE(options.ae_title)
     entity.maximum_pdu_size = options.maximum_pdu_bytes
     entity.acse_timeout = options.acse_timeout_seconds
@@ -217,7 +218,7 @@ def start_listening(
         entity,
         (options.address, options.port),
         contexts_for=lambda proposed: _supported_contexts(options, proposed),
-        store=_InstanceStore(options.incoming, accept, room).store,
+        store=_InstanceStore(accept, place, room).store,
         admission=Admission(
             called_ae_title=options.ae_title if options.require_called_ae_title else None,
             calling_ae_titles=options.calling_ae_titles,
@@ -230,17 +231,6 @@ def start_listening(
         share_port=share_port,
     )
     return Listener(server)
-
-
-def remove_leftovers(incoming: Path) -> int:
-    """Remove instances that were arriving when a process died; returns how many.
-
-    To be called before any process listens. None of them was acknowledged.
-    """
-    leftovers = list(incoming.glob(f"*{INCOMING_SUFFIX}"))
-    for leftover in leftovers:
-        leftover.unlink(missing_ok=True)
-    return len(leftovers)
 
 
 def is_storage_sop_class(uid: str) -> bool:
@@ -275,11 +265,13 @@ class _Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _InstanceStore:
-    """Writes each instance to the incoming folder and hands it to `accept`."""
+    """Writes each instance to its place and hands it to `accept`."""
 
-    incoming: Path
     accept: Accept
+    place: Callable[[], Path]
     room: Callable[[], bool]
+    # Each association has a thread of its own, and one block of memory for all it brings.
+    blocks: threading.local = field(default_factory=threading.local)
 
     def store(
         self,
@@ -289,8 +281,6 @@ class _InstanceStore:
         data_set: Iterator[list[memoryview]],
     ) -> tuple[int, str]:
         """Serve one C-STORE; returns status and Error Comment."""
-        # A name from nothing that the peer sent.
-        path = self.incoming / f"{uuid.uuid4().hex}{INCOMING_SUFFIX}"
         sop_class, transfer_syntax = association.accepted_syntaxes(context_id)
         try:
             _check_request(request, sop_class)
@@ -299,7 +289,7 @@ class _InstanceStore:
             header = encode_header(
                 sop_class, request.sop_instance_uid, transfer_syntax, association.calling_ae_title
             )
-            self._write(path, header, data_set, request, transfer_syntax)
+            path, size_bytes = self._write(header, data_set, request, transfer_syntax)
             return self._accepted(
                 Arrival(
                     path=path,
@@ -310,6 +300,7 @@ class _InstanceStore:
                     called_ae_title=association.called_ae_title,
                     peer_address=association.peer_address,
                     dataset_offset=len(header),
+                    size_bytes=size_bytes,
                 )
             )
         except _Refusal as refusal:
@@ -318,46 +309,52 @@ class _InstanceStore:
             for _ in data_set:
                 pass
             return int(refusal.status), str(refusal)
-        finally:
-            path.unlink(missing_ok=True)
 
     def _write(
         self,
-        path: Path,
         header: bytes,
         data_set: Iterator[list[memoryview]],
         request: StoreRequest,
         transfer_syntax: str,
-    ) -> None:
+    ) -> tuple[Path, int]:
+        """Write the file; returns its path and its size in bytes."""
         try:
-            descriptor = os.open(
-                path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640
-            )
-            try:
-                self._write_to(descriptor, header, data_set)
-                beginning = os.pread(descriptor, _PEEKED_BYTES, len(header))
-            finally:
-                os.close(descriptor)
+            path = self.place()
+            with DirectFile(path, self._block()) as file, _removed_on_failure(path):
+                beginning = self._fill(file, header, data_set)
+                _check_data_set(beginning, request, transfer_syntax)
+                file.finish()
+                return path, file.size_bytes
+        except TransientFault as fault:
+            _LOGGER.error("no place for an instance: %s", fault)
+            raise _Refusal(StoreStatus.OUT_OF_RESOURCES, "cannot be written") from fault
         except OSError as error:
             reason = "the disk is full" if error.errno in _DISK_FULL else "cannot be written"
             _LOGGER.error("an instance could not be written: %s", error)
             raise _Refusal(StoreStatus.OUT_OF_RESOURCES, reason) from error
-        _check_data_set(beginning, request, transfer_syntax)
 
-    def _write_to(
-        self, descriptor: int, header: bytes, data_set: Iterator[list[memoryview]]
-    ) -> None:
-        ahead: list[memoryview] = [memoryview(header)]
+    def _fill(self, file: DirectFile, header: bytes, data_set: Iterator[list[memoryview]]) -> bytes:
+        """Write header and data set; returns how the data set begins."""
+        file.write([header])
+        beginning = b""
         until_check = _ROOM_CHECKED_EVERY_BYTES
         for batch in data_set:
-            until_check -= _write_all(descriptor, ahead + batch if ahead else batch)
-            ahead = []
-            if until_check <= 0:
-                until_check = _ROOM_CHECKED_EVERY_BYTES
+            if len(beginning) < _PEEKED_BYTES:
+                beginning += b"".join(view[:_PEEKED_BYTES] for view in batch)
+            file.write(batch)
+            if file.size_bytes >= until_check:
+                until_check += _ROOM_CHECKED_EVERY_BYTES
                 if not self.room():
                     raise _Refusal(StoreStatus.OUT_OF_RESOURCES, "no room on the disk")
-        if ahead:
+        if not beginning:
             raise _Refusal(StoreStatus.CANNOT_UNDERSTAND, "no data set")
+        return beginning
+
+    def _block(self) -> AlignedBlock:
+        block: AlignedBlock | None = getattr(self.blocks, "block", None)
+        if block is None:
+            block = self.blocks.block = AlignedBlock()
+        return block
 
     def _accepted(self, arrival: Arrival) -> tuple[int, str]:
         try:
@@ -388,13 +385,10 @@ def _check_data_set(beginning: bytes, request: StoreRequest, transfer_syntax: st
         )
 
 
-def _write_all(descriptor: int, views: list[memoryview]) -> int:
-    """Write all of `views`, also when the kernel takes only a part at once."""
-    total = sum(len(view) for view in views)
-    written = os.writev(descriptor, views)
-    if written == total:
-        return total
-    rest = b"".join(views)[written:]
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
-    return total
+@contextmanager
+def _removed_on_failure(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise

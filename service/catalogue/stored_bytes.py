@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +28,17 @@ _KEY: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.
 class StoredBytes(Protocol):
     """A place for bytes under keys."""
 
-    def adopt(self, path: Path, key: str) -> None:
-        """Move the file at `path` under `key`; its content is durable on return."""
+    def prepare(self, keys: Sequence[str]) -> None:
+        """Make names for arriving bytes durable ahead of these; one call serves many."""
 
-    def settle(self, keys: Iterable[str]) -> None:
-        """Make the names of adopted keys durable; one call serves many."""
+    def arriving(self, key: str) -> Path:
+        """Where a local file that shall be stored under a prepared `key` is to be written."""
+
+    def key_of(self, arriving: Path) -> str:
+        """The key for which `arriving` gave this path."""
+
+    def settle(self, keys: Sequence[str]) -> None:
+        """Make durable what was written at `arriving` of these keys; one call serves many."""
 
     def write(self, key: str, data: bytes) -> None:
         """Store `data` under `key`, content and name durable on return."""
@@ -50,7 +56,7 @@ class StoredBytes(Protocol):
         """Forget `key`; nothing happens when it is not there."""
 
     def list(self, prefix: str) -> list[str]:
-        """All keys under the folder `prefix`."""
+        """All keys under the folder `prefix`, those included that are only arriving."""
 
     def free_bytes(self) -> int | None:
         """Room left, or None where there is no such limit."""
@@ -59,7 +65,8 @@ class StoredBytes(Protocol):
 def open_stored_bytes(settings: Settings) -> StoredBytes:
     """The place for bytes that the settings name."""
     if settings.storage.bytes_url:
-        return RemoteBytes.at(settings.storage.bytes_url)
+        incoming = settings.data_folder.absolute() / "incoming"
+        return RemoteBytes.at(settings.storage.bytes_url, incoming)
     settings.data_folder.mkdir(parents=True, exist_ok=True)
     return LocalBytes(settings.data_folder.absolute())
 
@@ -83,20 +90,29 @@ class LocalBytes:
 
     root: Path
 
-    def adopt(self, path: Path, key: str) -> None:
-        """Move the file, its content fsynced first; `path` must be on the same filesystem."""
-        target = self._path(key)
-        _fsync(path)
-        try:
-            path.rename(target)
-        except FileNotFoundError:
-            self._make_folder(target.parent)
-            path.rename(target)
-
-    def settle(self, keys: Iterable[str]) -> None:
-        """Fsync the folders that hold `keys`, each once."""
-        for folder in {self._path(key).parent for key in keys}:
+    def prepare(self, keys: Sequence[str]) -> None:
+        """Create empty files and fsync their folder, which then need not be done for each."""
+        places = [self._path(key) for key in keys]
+        folders = {place.parent for place in places}
+        for folder in folders:
+            self._make_folder(folder)
+        for place in places:
+            place.touch(0o640, exist_ok=False)
+        for folder in folders:
             _fsync(folder)
+
+    def arriving(self, key: str) -> Path:
+        """Its place for good, so that nothing has to be renamed."""
+        return self._path(key)
+
+    def key_of(self, arriving: Path) -> str:
+        """Its path below the root."""
+        return arriving.relative_to(self.root).as_posix()
+
+    def settle(self, keys: Sequence[str]) -> None:
+        """Fsync the files: the first has the filesystem commit what the others changed as well."""
+        for key in keys:
+            _fsync(self._path(key))
 
     def write(self, key: str, data: bytes) -> None:
         """Write beside the target, fsync, rename over it, fsync the folder."""
@@ -132,12 +148,7 @@ class LocalBytes:
 
     def list(self, prefix: str) -> list[str]:
         """All files below the folder."""
-        folder = self._path(prefix)
-        return sorted(
-            each.relative_to(self.root).as_posix()
-            for each in folder.rglob("*")
-            if each.is_file() and not each.name.startswith(".")
-        )
+        return sorted(_keys_below(self.root, checked_key(prefix)))
 
     def free_bytes(self) -> int:
         """Room on the disk."""
@@ -160,22 +171,38 @@ class RemoteBytes:
 
     filesystem: Any
     root: str
+    incoming: Path
 
     @classmethod
-    def at(cls, url: str) -> RemoteBytes:
-        """The store at an fsspec URL such as ``s3://bucket/folder``."""
+    def at(cls, url: str, incoming: Path) -> RemoteBytes:
+        """The store at an fsspec URL such as ``s3://bucket/folder``.
+
+        Files that arrive wait below the local folder `incoming` until they are uploaded.
+        """
         filesystem, root = fsspec.core.url_to_fs(url)
-        return cls(filesystem, root.rstrip("/"))
+        return cls(filesystem, root.rstrip("/"), incoming)
 
-    def adopt(self, path: Path, key: str) -> None:
-        """Upload the file, then remove it here."""
-        with _as_transient(f"the object store did not take {key}"):
-            self.filesystem.makedirs(self._path(key).rpartition("/")[0], exist_ok=True)
-            self.filesystem.put_file(str(path), self._path(key))
-        path.unlink()
+    def prepare(self, keys: Sequence[str]) -> None:
+        """Make the local folders; the object store needs no names ahead."""
+        for folder in {self.arriving(key).parent for key in keys}:
+            folder.mkdir(parents=True, exist_ok=True)
 
-    def settle(self, keys: Iterable[str]) -> None:
-        """Nothing: an object store that answered has the object and its name."""
+    def arriving(self, key: str) -> Path:
+        """A local file below the incoming folder."""
+        return self.incoming / checked_key(key)
+
+    def key_of(self, arriving: Path) -> str:
+        """Its path below the incoming folder."""
+        return arriving.relative_to(self.incoming).as_posix()
+
+    def settle(self, keys: Sequence[str]) -> None:
+        """Upload the files, then remove them here."""
+        for key in keys:
+            arrived = self.arriving(key)
+            with _as_transient(f"the object store did not take {key}"):
+                self.filesystem.makedirs(self._path(key).rpartition("/")[0], exist_ok=True)
+                self.filesystem.put_file(str(arrived), self._path(key))
+            arrived.unlink()
 
     def write(self, key: str, data: bytes) -> None:
         """Upload the bytes."""
@@ -205,17 +232,19 @@ class RemoteBytes:
 
     def remove(self, key: str) -> None:
         """Delete the object."""
+        self.arriving(key).unlink(missing_ok=True)
         with _as_transient(f"the object store did not remove {key}"):
             if self.filesystem.exists(self._path(key)):
                 self.filesystem.rm_file(self._path(key))
 
     def list(self, prefix: str) -> list[str]:
         """All objects below the folder."""
+        found = set(_keys_below(self.incoming, checked_key(prefix)))
         with _as_transient(f"the object store did not list {prefix}"):
-            if not self.filesystem.exists(self._path(prefix)):
-                return []
-            found = self.filesystem.find(self._path(prefix))
-        return sorted(each.removeprefix(f"{self.root}/") for each in found)
+            if self.filesystem.exists(self._path(prefix)):
+                stored = self.filesystem.find(self._path(prefix))
+                found.update(each.removeprefix(f"{self.root}/") for each in stored)
+        return sorted(found)
 
     def free_bytes(self) -> None:
         """No limit that could be asked for."""
@@ -223,6 +252,12 @@ class RemoteBytes:
 
     def _path(self, key: str) -> str:
         return f"{self.root}/{checked_key(key)}"
+
+
+def _keys_below(root: Path, prefix: str) -> Iterator[str]:
+    for each in (root / prefix).rglob("*"):
+        if each.is_file() and not each.name.startswith("."):
+            yield each.relative_to(root).as_posix()
 
 
 @contextmanager
@@ -238,6 +273,7 @@ def _as_transient(what: str) -> Iterator[None]:
 def _fsync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        # All that is needed to read the file again, its length included.
+        os.fdatasync(descriptor)
     finally:
         os.close(descriptor)

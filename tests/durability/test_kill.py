@@ -26,11 +26,11 @@ SR = "1.2.840.10008.5.1.4.1.1.88.34"
 ANALYSES = {"photograph-symmetry", "surface-symmetry"}
 
 POINTS = (
-    # receiver: bytes, name, row, answer
-    "service.catalogue.stored_bytes:LocalBytes.adopt:before",
-    "service.catalogue.stored_bytes:LocalBytes.adopt:after",
+    # receiver: name, bytes, row, answer
+    "service.catalogue.stored_bytes:LocalBytes.prepare:after",
+    "service.catalogue.stored_bytes:LocalBytes.settle:before",
     "service.catalogue.stored_bytes:LocalBytes.settle:after",
-    "service.receive:register:after",
+    "service.catalogue.arrivals:Register.enter:after",
     # cataloguer: header, engine, row
     "service.workflow.cataloguing:inspect:after",
     "service.workflow.engine:EngineClient.look_at_study_in:before",

@@ -11,9 +11,8 @@ from service.settings import DicomSettings, Settings, TLSSettings
 
 def test_without_a_certificate_the_node_listens_in_the_clear_only(tmp_path: Path) -> None:
     settings = Settings(data_folder=tmp_path, dicom=DicomSettings(port=104))
-    (clear,) = listen_options(settings, "receiver-0")
+    (clear,) = listen_options(settings)
     assert (clear.port, clear.tls) == (104, None)
-    assert clear.incoming.is_dir()
 
 
 def test_with_a_certificate_it_listens_over_tls_too_with_the_same_rules(tmp_path: Path) -> None:
@@ -24,21 +23,14 @@ def test_with_a_certificate_it_listens_over_tls_too_with_the_same_rules(tmp_path
         require_client_certificate=True,
     )
     dicom = DicomSettings(calling_ae_titles=("CAMERA",), tls=tls)
-    clear, secure = listen_options(Settings(data_folder=tmp_path, dicom=dicom), "receiver-0")
+    clear, secure = listen_options(Settings(data_folder=tmp_path, dicom=dicom))
     assert (clear.tls, secure.port) == (None, 2762)
     assert secure.tls is not None
     assert secure.tls.require_client_certificate
     assert secure.calling_ae_titles == clear.calling_ae_titles == ("CAMERA",)
-    assert secure.incoming != clear.incoming, "one must not sweep away what the other receives"
 
 
 def test_a_certificate_without_its_key_is_an_error_that_says_what_to_set(tmp_path: Path) -> None:
     dicom = DicomSettings(tls=TLSSettings(certificate=tmp_path / "node.pem"))
     with pytest.raises(PermanentFault, match=r"set dicom\.tls\.private_key"):
-        listen_options(Settings(data_folder=tmp_path, dicom=dicom), "receiver-0")
-
-
-def test_each_receiver_has_an_incoming_folder_of_its_own(tmp_path: Path) -> None:
-    settings = Settings(data_folder=tmp_path)
-    folders = {listen_options(settings, f"receiver-{n}")[0].incoming for n in range(3)}
-    assert len(folders) == 3
+        listen_options(Settings(data_folder=tmp_path, dicom=dicom))

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,15 +82,12 @@ def settings(url: str, tmp_path: Path) -> Settings:
 
 def test_the_catalogue_keeps_what_it_is_given(database: Database) -> None:
     instance = receive(database, "1.1")
-    (held,) = arrivals.register(
-        database,
-        [
-            arrivals.Received(
-                *("1.1", "1.2.840", "1.2", "instances/other.dcm", 10, 4),
-                *(instance.received_at, "CAM", "::1"),
-            )
-        ],
+    again = arrivals.Received(
+        *("1.1", "1.2.840", "1.2", "instances/other.dcm", 10, 4),
+        *(instance.received_at, "CAM", "::1"),
     )
+    with closing(arrivals.Register(database)) as register:
+        (held,) = register.enter([again])
     assert held is not None
     assert held.key == instance.key
     studies.record(database, [catalogued(instance)])

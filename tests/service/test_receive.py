@@ -3,8 +3,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -12,6 +10,7 @@ import sqlalchemy as sa
 from dicom_nodes.network.storage_scp import Arrival, StoreStatus
 from processing.measurement import TransientFault
 from service.catalogue import studies
+from service.catalogue.arrivals import Received, Register
 from service.catalogue.database import Database
 from service.catalogue.models import Instance, Quarantined
 from service.catalogue.stored_bytes import LocalBytes
@@ -27,15 +26,8 @@ def reception(database: Database, stored: LocalBytes) -> Iterator[Reception]:
     group_commit.close()
 
 
-@pytest.fixture
-def incoming(stored: LocalBytes) -> Path:
-    folder = stored.root / "incoming"
-    folder.mkdir()
-    return folder
-
-
-def arrival(incoming: Path, uid: str, dataset: bytes, meta: bytes = META) -> Arrival:
-    path = incoming / uuid4().hex
+def arrival(reception: Reception, uid: str, dataset: bytes, meta: bytes = META) -> Arrival:
+    path = reception.place()
     path.write_bytes(meta + dataset)
     return Arrival(
         path=path,
@@ -46,35 +38,40 @@ def arrival(incoming: Path, uid: str, dataset: bytes, meta: bytes = META) -> Arr
         called_ae_title="HEMIFACE",
         peer_address="127.0.0.1",
         dataset_offset=len(meta),
+        size_bytes=len(meta) + len(dataset),
     )
 
 
+def instances(stored: LocalBytes) -> list[str]:
+    """Keys of what has arrived; those that are only prepared are empty."""
+    return [key for key in stored.list("instances") if stored.read(key)]
+
+
 def test_success_means_that_bytes_and_row_are_there(
-    reception: Reception, database: Database, stored: LocalBytes, incoming: Path
+    reception: Reception, database: Database, stored: LocalBytes
 ) -> None:
-    assert reception.accept(arrival(incoming, "1.2.3", b"pixels")) is StoreStatus.SUCCESS
+    assert reception.accept(arrival(reception, "1.2.3", b"pixels")) is StoreStatus.SUCCESS
     (row,) = studies.uncatalogued(database, 10)
     assert stored.read(row.key) == META + b"pixels"
     assert row.sop_instance_uid == "1.2.3"
-    assert list(incoming.iterdir()) == []
 
 
 def test_the_same_bytes_again_are_stored_once(
-    reception: Reception, database: Database, stored: LocalBytes, incoming: Path
+    reception: Reception, database: Database, stored: LocalBytes
 ) -> None:
     for meta in (b"meta", b"meta of another sender"):
-        again = arrival(incoming, "1.2.3", b"pixels", meta)
+        again = arrival(reception, "1.2.3", b"pixels", meta)
         assert reception.accept(again) is StoreStatus.SUCCESS
     assert len(studies.uncatalogued(database, 10)) == 1
-    assert len(stored.list("instances")) == 1
+    assert len(instances(stored)) == 1
     assert studies.unusable(database, 10) == []
 
 
 def test_the_same_uid_with_other_bytes_is_kept_in_quarantine_with_a_reason(
-    reception: Reception, database: Database, stored: LocalBytes, incoming: Path
+    reception: Reception, database: Database, stored: LocalBytes
 ) -> None:
-    reception.accept(arrival(incoming, "1.2.3", b"pixels"))
-    assert reception.accept(arrival(incoming, "1.2.3", b"PIXELS")) is StoreStatus.SUCCESS
+    reception.accept(arrival(reception, "1.2.3", b"pixels"))
+    assert reception.accept(arrival(reception, "1.2.3", b"PIXELS")) is StoreStatus.SUCCESS
     (row,) = studies.uncatalogued(database, 10)
     assert stored.read(row.key) == META + b"pixels"
     (flagged,) = studies.unusable(database, 10)
@@ -83,21 +80,19 @@ def test_the_same_uid_with_other_bytes_is_kept_in_quarantine_with_a_reason(
 
 
 def test_many_associations_at_once_lose_nothing_and_store_nothing_twice(
-    reception: Reception, database: Database, stored: LocalBytes, incoming: Path
+    reception: Reception, database: Database, stored: LocalBytes
 ) -> None:
     uids = [f"1.2.{number % 50}" for number in range(200)]
     with ThreadPoolExecutor(8) as pool:
-        states = pool.map(lambda uid: reception.accept(arrival(incoming, uid, uid.encode())), uids)
+        states = pool.map(lambda uid: reception.accept(arrival(reception, uid, uid.encode())), uids)
         assert set(states) == {StoreStatus.SUCCESS}
     rows = studies.uncatalogued(database, 1000)
     assert sorted(row.sop_instance_uid for row in rows) == sorted(set(uids))
     assert all(stored.read(row.key) == META + row.sop_instance_uid.encode() for row in rows)
-    assert len(stored.list("instances")) == 50
+    assert len(instances(stored)) == 50
 
 
-def test_waiting_arrivals_share_one_transaction(
-    database: Database, stored: LocalBytes, incoming: Path
-) -> None:
+def test_waiting_arrivals_share_one_transaction(database: Database, stored: LocalBytes) -> None:
     transactions: list[int] = []
     sa.event.listen(database.engine, "commit", lambda _connection: transactions.append(1))
     group_commit = GroupCommit(database, stored)
@@ -105,7 +100,7 @@ def test_waiting_arrivals_share_one_transaction(
     gate = threading.Barrier(16)
 
     def accept(number: int) -> StoreStatus:
-        waiting = arrival(incoming, f"1.2.{number}", b"pixels")
+        waiting = arrival(reception, f"1.2.{number}", b"pixels")
         gate.wait()
         return reception.accept(waiting)
 
@@ -119,16 +114,60 @@ def test_waiting_arrivals_share_one_transaction(
 def test_when_the_database_does_not_take_the_row_nothing_is_acknowledged_and_nothing_stays(
     reception: Reception,
     stored: LocalBytes,
-    incoming: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def away(*_arguments: object) -> None:
         raise TransientFault("the catalogue did not take the rows: disk I/O error")
 
-    monkeypatch.setattr("service.receive.register", away)
+    monkeypatch.setattr("service.catalogue.arrivals.Register.enter", away)
     with pytest.raises(TransientFault, match="disk I/O error"):
-        reception.accept(arrival(incoming, "1.2.3", b"pixels"))
-    assert stored.list("instances") == []
+        reception.accept(arrival(reception, "1.2.3", b"pixels"))
+    assert instances(stored) == []
+
+
+def test_bytes_whose_commit_was_lost_on_the_way_back_are_not_removed(
+    reception: Reception, stored: LocalBytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Register.enter
+
+    def takes_them_and_is_gone(register: Register, batch: list[Received]) -> None:
+        plain(register, batch)
+        raise TransientFault("the connection was lost")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Register, "enter", takes_them_and_is_gone)
+        with pytest.raises(TransientFault, match="connection was lost"):
+            reception.accept(arrival(reception, "1.2.3", b"pixels"))
+    assert len(instances(stored)) == 1
+    # The sender tries again: the same instance, and it is there.
+    assert reception.accept(arrival(reception, "1.2.3", b"pixels")) is StoreStatus.SUCCESS
+    assert len(instances(stored)) == 1
+
+
+def test_one_batch_that_fails_does_not_stop_the_next(
+    reception: Reception, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalBytes, "settle", full)
+        with pytest.raises(OSError, match="No space left"):
+            reception.accept(arrival(reception, "1.2.3", b"pixels"))
+    assert reception.accept(arrival(reception, "1.2.3", b"pixels")) is StoreStatus.SUCCESS
+    assert len(studies.uncatalogued(database, 10)) == 1
+
+
+def test_prepared_names_that_nobody_used_are_gone_after_a_stop_and_after_a_restart(
+    reception: Reception, database: Database, stored: LocalBytes
+) -> None:
+    reception.accept(arrival(reception, "1.2.3", b"kept"))
+    assert len(stored.list("instances")) > 1
+    reception.keys.close()
+    assert len(stored.list("instances")) == 1
+    reception.place()
+    remove_unacknowledged(database, stored, "slot")
+    assert len(stored.list("instances")) == 1
 
 
 def test_below_the_reserve_there_is_no_room(database: Database, stored: LocalBytes) -> None:
@@ -142,10 +181,10 @@ def test_below_the_reserve_there_is_no_room(database: Database, stored: LocalByt
 
 
 def test_a_restart_removes_only_what_was_never_acknowledged(
-    reception: Reception, database: Database, stored: LocalBytes, incoming: Path
+    reception: Reception, database: Database, stored: LocalBytes
 ) -> None:
-    reception.accept(arrival(incoming, "1.2.3", b"kept"))
-    (kept,) = stored.list("instances")
+    reception.accept(arrival(reception, "1.2.3", b"kept"))
+    (kept,) = instances(stored)
     folder = kept.rpartition("/")[0]
     stored.write(f"{folder}/unregistered.dcm", b"half the way")
     other_slot = folder.replace("/slot-", "/other-")
@@ -164,10 +203,10 @@ def test_a_thousand_instances_share_a_folder_and_no_key_comes_twice(stored: Loca
 
 
 def test_rows_of_quarantine_and_catalogue_both_count_as_known(
-    reception: Reception, database: Database, incoming: Path
+    reception: Reception, database: Database
 ) -> None:
-    reception.accept(arrival(incoming, "1.2.3", b"pixels"))
-    reception.accept(arrival(incoming, "1.2.3", b"PIXELS"))
+    reception.accept(arrival(reception, "1.2.3", b"pixels"))
+    reception.accept(arrival(reception, "1.2.3", b"PIXELS"))
     with database.sessions() as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(Instance)) == 1
         assert session.scalar(sa.select(sa.func.count()).select_from(Quarantined)) == 1

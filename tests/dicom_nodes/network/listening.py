@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from dicom_nodes.network.storage_scp import (
     Arrival,
@@ -45,11 +46,17 @@ class Node:
     def accept(self, arrival: Arrival) -> StoreStatus:
         with self.lock:
             self.arrivals.append(arrival)
-        if isinstance(self.answer, Exception):
-            raise self.answer
         if self.answer is StoreStatus.SUCCESS:
             arrival.path.rename(self.kept / f"{arrival.path.stem}.dcm")
+            return self.answer
+        arrival.path.unlink()
+        if isinstance(self.answer, Exception):
+            raise self.answer
         return self.answer
+
+    def place(self) -> Path:
+        self.incoming.mkdir(parents=True, exist_ok=True)
+        return self.incoming / uuid4().hex
 
     def files(self) -> list[Path]:
         return sorted(self.kept.iterdir())
@@ -59,7 +66,6 @@ class Node:
             "ae_title": "HEMIFACE",
             "address": "127.0.0.1",
             "port": 0,
-            "incoming": self.incoming,
         }
         return ListenOptions(**{**chosen, **changes})
 
@@ -69,8 +75,12 @@ def listening(folder: Path, **changes: Any) -> Iterator[Node]:
     """A node that listens on a free port; `changes` are those of its `ListenOptions`."""
     node = Node(folder)
     node.kept.mkdir(parents=True)
+    node.incoming.mkdir()
     node.listener = start_listening(
-        node.options(**changes), lambda arrival: node.accept(arrival), room=lambda: node.room()
+        node.options(**changes),
+        lambda arrival: node.accept(arrival),
+        place=lambda: node.place(),
+        room=lambda: node.room(),
     )
     try:
         yield node

@@ -137,16 +137,19 @@ def test_memory_stays_flat_from_2_mb_to_100_mb_instances(tmp_path: Path) -> None
     script = """
 import resource, sys, threading
 from pathlib import Path
+from uuid import uuid4
 from dicom_nodes.network.storage_scp import ListenOptions, StoreStatus, start_listening
 listener = start_listening(
-    ListenOptions("HEMIFACE", "127.0.0.1", 0, Path(sys.argv[1])),
-    lambda arrival: StoreStatus.SUCCESS, room=lambda: True)
+    ListenOptions("HEMIFACE", "127.0.0.1", 0), lambda arrival: StoreStatus.SUCCESS,
+    place=lambda: Path(sys.argv[1]) / uuid4().hex, room=lambda: True)
 print(listener.port, flush=True)
 for _ in sys.stdin:
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, flush=True)
 """
+    incoming = tmp_path / "incoming"
+    incoming.mkdir()
     with subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path / "incoming")],
+        [sys.executable, "-c", script, str(incoming)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -17,6 +17,7 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.presentation import build_context
 
+from dicom_nodes.network.direct_file import BLOCK_BYTES
 from dicom_nodes.network.part10_header import encode_header
 from dicom_nodes.network.peer import Peer
 from dicom_nodes.network.pynetdicom_cures import (
@@ -320,16 +321,18 @@ def test_both_ends_send_without_delay(tmp_path: Path) -> None:
 def test_a_data_set_is_on_the_disk_before_it_is_complete(tmp_path: Path) -> None:
     with listening(tmp_path) as node, connect(node.port) as peer:
         peer.associate(STORAGE)
-        content = data_set("1.2.3", size=200_000)
+        content = data_set("1.2.3", size=2_500_000)
+        parts = [content[start : start + 100_000] for start in range(0, len(content), 100_000)]
         peer.send(pdu(P_DATA_TF, fragment(1, 3, store_command(MR_IMAGE, "1.2.3"))))
-        peer.send(pdu(P_DATA_TF, fragment(1, 0, content[:100_000])))
+        for part in parts[:-1]:
+            peer.send(pdu(P_DATA_TF, fragment(1, 0, part)))
         deadline = time.monotonic() + 5
         size = 0
-        while size < 100_000 and time.monotonic() < deadline:
+        while size < 2 * BLOCK_BYTES and time.monotonic() < deadline:
             size = sum(each.stat().st_size for each in node.incoming.iterdir())
-        assert size > 100_000
+        assert size == 2 * BLOCK_BYTES
         assert node.arrivals == []
-        peer.send(pdu(P_DATA_TF, fragment(1, 2, content[100_000:])))
+        peer.send(pdu(P_DATA_TF, fragment(1, 2, parts[-1])))
         assert peer.store_status() == 0x0000
         assert node.files()[0].read_bytes().endswith(content)
 
@@ -377,7 +380,11 @@ def test_two_listeners_share_a_port(tmp_path: Path) -> None:
     for node in nodes:
         node.kept.mkdir(parents=True)
         node.listener = start_listening(
-            node.options(port=port), node.accept, room=lambda: True, share_port=True
+            node.options(port=port),
+            node.accept,
+            place=node.place,
+            room=lambda: True,
+            share_port=True,
         )
         port = node.port
     for index in range(40):
@@ -395,7 +402,9 @@ def test_two_listeners_share_a_port(tmp_path: Path) -> None:
 
 def test_a_port_that_is_not_shared_is_taken(tmp_path: Path) -> None:
     with listening(tmp_path) as node, pytest.raises(OSError, match="in use"):
-        start_listening(node.options(port=node.port), node.accept, room=lambda: True)
+        start_listening(
+            node.options(port=node.port), node.accept, place=node.place, room=lambda: True
+        )
 
 
 # Cure 8: no thread that polls

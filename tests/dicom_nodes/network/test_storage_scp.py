@@ -11,10 +11,8 @@ import pytest
 
 from dicom_nodes.network import storage_scp
 from dicom_nodes.network.storage_scp import (
-    INCOMING_SUFFIX,
     StoreStatus,
     is_storage_sop_class,
-    remove_leftovers,
     start_listening,
 )
 from processing.measurement import PermanentFault, RejectedInput, TransientFault
@@ -141,11 +139,28 @@ def test_a_defect_in_accept_aborts_the_association(tmp_path: Path) -> None:
         assert list(node.incoming.iterdir()) == []
 
 
-def test_what_accept_leaves_in_the_incoming_folder_is_removed(tmp_path: Path) -> None:
+def test_a_failure_that_accept_returns_is_what_the_peer_is_told(tmp_path: Path) -> None:
     with listening(tmp_path) as node:
         node.answer = StoreStatus.CANNOT_UNDERSTAND
         assert store(node) == StoreStatus.CANNOT_UNDERSTAND
-        assert list(node.incoming.iterdir()) == []
+
+
+@pytest.mark.parametrize("fault", [TransientFault("the store is away"), OSError(errno.EIO, "I/O")])
+def test_without_a_place_the_instance_is_refused_and_can_be_sent_again(
+    tmp_path: Path, fault: Exception
+) -> None:
+    with listening(tmp_path) as node, connect(node.port) as peer:
+        peer.associate(STORAGE)
+        plain = node.place
+
+        def away() -> Path:
+            raise fault
+
+        node.place = away  # type: ignore[method-assign]  # the listener looks it up late
+        refused = peer.store(MR_IMAGE, "1.2.3", data_set("1.2.3"))
+        assert refused == StoreStatus.OUT_OF_RESOURCES
+        node.place = plain  # type: ignore[method-assign]  # as above
+        assert peer.store(MR_IMAGE, "1.2.3", data_set("1.2.3")) == 0x0000
 
 
 def test_without_room_nothing_is_written_and_the_association_goes_on(tmp_path: Path) -> None:
@@ -174,37 +189,21 @@ def test_room_is_asked_for_again_during_a_large_instance(
 def test_a_disk_that_fills_up_answers_out_of_resources_and_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = os.writev
-    written = 0
+    plain = os.pwrite
 
-    def full_after_100_000(descriptor: int, views: list[memoryview]) -> int:
-        nonlocal written
-        written += sum(len(each) for each in views)
-        if written > 100_000:
+    def full_after_a_megabyte(descriptor: int, content: memoryview, offset: int) -> int:
+        if offset > 0:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return plain(descriptor, views)
+        return plain(descriptor, content, offset)
 
     with listening(tmp_path) as node, connect(node.port) as peer:
         peer.associate(STORAGE)
-        content = data_set("1.2.3", size=400_000)
+        content = data_set("1.2.3", size=1_500_000)
         with monkeypatch.context() as patched:
-            patched.setattr(os, "writev", full_after_100_000)
+            patched.setattr(os, "pwrite", full_after_a_megabyte)
             assert peer.store(MR_IMAGE, "1.2.3", content) == StoreStatus.OUT_OF_RESOURCES
         assert list(node.incoming.iterdir()) == []
         assert peer.store(MR_IMAGE, "1.2.3", content) == 0x0000
-
-
-def test_what_the_kernel_takes_in_part_is_written_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def takes_a_part(descriptor: int, views: list[memoryview]) -> int:
-        return os.write(descriptor, b"".join(views)[:1000])
-
-    monkeypatch.setattr(os, "writev", takes_a_part)
-    content = data_set("1.2.3", size=50_000)
-    with listening(tmp_path) as node:
-        assert store(node, content=content) == 0x0000
-        assert node.files()[0].read_bytes().endswith(content)
 
 
 @pytest.mark.parametrize(
@@ -348,7 +347,10 @@ def test_an_address_that_is_none_is_named(tmp_path: Path) -> None:
     node = Node(tmp_path)
     with pytest.raises(ValueError, match=r"10\.0\.0\.300"):
         start_listening(
-            node.options(peer_addresses=("10.0.0.300",)), node.accept, room=lambda: True
+            node.options(peer_addresses=("10.0.0.300",)),
+            node.accept,
+            place=node.place,
+            room=lambda: True,
         )
 
 
@@ -373,13 +375,6 @@ def test_an_instance_that_is_arriving_when_the_node_stops_is_let_finish(tmp_path
         assert node.files()[0].read_bytes().endswith(content)
         with pytest.raises(OSError, match="refused"):
             connect(node.port)
-
-
-def test_leftovers_of_a_process_that_died_are_removed(tmp_path: Path) -> None:
-    (tmp_path / f"half{INCOMING_SUFFIX}").write_bytes(b"half an instance")
-    (tmp_path / "other").write_bytes(b"not ours")
-    assert remove_leftovers(tmp_path) == 1
-    assert [each.name for each in tmp_path.iterdir()] == ["other"]
 
 
 def test_a_peer_without_a_limit_of_its_own_is_answered(tmp_path: Path) -> None:

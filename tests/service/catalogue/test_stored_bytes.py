@@ -18,7 +18,7 @@ from service.settings import Settings, StorageSettings
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> StoredBytes:
     if request.param == "local":
         return LocalBytes(tmp_path / "root")
-    return RemoteBytes.at(f"memory://bucket-{tmp_path.name}/folder")
+    return RemoteBytes.at(f"memory://bucket-{tmp_path.name}/folder", tmp_path / "incoming")
 
 
 @pytest.mark.parametrize(
@@ -29,18 +29,34 @@ def test_a_key_can_only_name_something_below_the_root(key: str) -> None:
         checked_key(key)
 
 
-def test_adopted_bytes_are_there_under_their_key_and_gone_from_where_they_were(
-    place: StoredBytes, tmp_path: Path
-) -> None:
-    incoming = tmp_path / "incoming"
-    incoming.write_bytes(b"DICM")
-    place.adopt(incoming, "instances/2026/one.dcm")
-    place.settle(["instances/2026/one.dcm"])
-    assert not incoming.exists()
-    assert place.exists("instances/2026/one.dcm")
-    with place.as_file("instances/2026/one.dcm") as path:
-        assert path.read_bytes() == b"DICM"
-    assert place.list("instances") == ["instances/2026/one.dcm"]
+def test_what_arrived_is_there_under_its_key_once_it_is_settled(place: StoredBytes) -> None:
+    keys = [f"instances/2026/{name}.dcm" for name in ("one", "two")]
+    place.prepare(keys)
+    for key in keys:
+        place.arriving(key).write_bytes(key.encode())
+        assert place.key_of(place.arriving(key)) == key
+    place.settle(keys)
+    for key in keys:
+        assert place.exists(key)
+        with place.as_file(key) as path:
+            assert path.read_bytes() == key.encode()
+    assert place.list("instances") == keys
+
+
+def test_what_is_only_arriving_is_listed_and_can_be_removed(place: StoredBytes) -> None:
+    place.prepare(["instances/2026/one.dcm"])
+    place.arriving("instances/2026/one.dcm").write_bytes(b"half the way")
+    assert place.list("instances/2026") == ["instances/2026/one.dcm"]
+    place.remove("instances/2026/one.dcm")
+    assert place.list("instances/2026") == []
+
+
+def test_an_object_store_keeps_no_copy_of_what_it_took(tmp_path: Path) -> None:
+    place = RemoteBytes.at(f"memory://bucket-{tmp_path.name}/folder", tmp_path / "incoming")
+    place.prepare(["instances/one.dcm"])
+    place.arriving("instances/one.dcm").write_bytes(b"DICM")
+    place.settle(["instances/one.dcm"])
+    assert [each for each in (tmp_path / "incoming").rglob("*") if each.is_file()] == []
 
 
 def test_written_bytes_replace_what_was_there(place: StoredBytes) -> None:

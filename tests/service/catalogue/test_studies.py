@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -28,10 +29,9 @@ FACTS = StudyFacts(
 
 
 def receive(database: Database, uid: str, at: datetime = NOW) -> studies.Uncatalogued:
-    arrivals.register(
-        database,
-        [arrivals.Received(uid, "1.2.840", "1.2", f"instances/{uid}.dcm", 10, 4, at, "CAM", "::1")],
-    )
+    row = (uid, "1.2.840", "1.2", f"instances/{uid}.dcm", 10, 4, at, "CAM", "::1")
+    with closing(arrivals.Register(database)) as register:
+        register.enter([arrivals.Received(*row)])
     return next(
         each for each in studies.uncatalogued(database, 100) if each.sop_instance_uid == uid
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -86,22 +87,19 @@ class Seeder:
             each = {"modality": "XC", "view": "frontal", "sender": "CAMERA", **given}
             sop_instance_uid = str(each.get("uid", f"{uid}.9.{number}"))
             at = NOW - timedelta(minutes=minutes_ago)
-            arrivals.register(
-                self.database,
-                [
-                    arrivals.Received(
-                        sop_instance_uid,
-                        PHOTOGRAPH,
-                        "1.2.840.10008.1.2.1",
-                        f"instances/{sop_instance_uid}.dcm",
-                        1000,
-                        400,
-                        at,
-                        each["sender"],
-                        "127.0.0.1",
-                    )
-                ],
+            received = arrivals.Received(
+                sop_instance_uid,
+                PHOTOGRAPH,
+                "1.2.840.10008.1.2.1",
+                f"instances/{sop_instance_uid}.dcm",
+                1000,
+                400,
+                at,
+                each["sender"],
+                "127.0.0.1",
             )
+            with closing(arrivals.Register(self.database)) as register:
+                register.enter([received])
             facts = studies.StudyFacts(
                 study_instance_uid=uid,
                 series_instance_uid=f"{uid}.{each['modality'] or 'none'}.{number}",
