@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
@@ -100,11 +101,21 @@ class Series(Base):
     description: Mapped[str] = mapped_column(Text, default="")
 
 
+def _index_where_set(column: str) -> Index:
+    """An index of instances that a row enters when it is catalogued, not when it is received."""
+    where = text(f"{column} IS NOT NULL")
+    return Index(f"ix_instances_{column}", column, sqlite_where=where, postgresql_where=where)
+
+
 class Instance(Base):
     """A received instance; its header is unread while `catalogued_at` is empty."""
 
     __tablename__ = "instances"
-    __table_args__ = (Index("ix_instances_uncatalogued", "catalogued_at", "id"),)
+    __table_args__ = (
+        Index("ix_instances_uncatalogued", "catalogued_at", "id"),
+        _index_where_set("series_row"),
+        _index_where_set("study_row"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     sop_instance_uid: Mapped[str] = mapped_column(UID, unique=True)
@@ -117,8 +128,8 @@ class Instance(Base):
     calling_ae_title: Mapped[str] = mapped_column(String(16))
     peer_address: Mapped[str] = mapped_column(String(64))
     catalogued_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    series_row: Mapped[int | None] = mapped_column(ForeignKey("series.id"), index=True)
-    study_row: Mapped[int | None] = mapped_column(ForeignKey("studies.id"), index=True)
+    series_row: Mapped[int | None] = mapped_column(ForeignKey("series.id"))
+    study_row: Mapped[int | None] = mapped_column(ForeignKey("studies.id"))
     own: Mapped[bool] = mapped_column(Boolean, default=False)
     header: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     reason: Mapped[str | None] = mapped_column(Text)
