@@ -10,6 +10,7 @@ rendered mouth read about half their size).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +19,10 @@ from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from processing.face_model import LANDMARKS_WITH_IRISES, canonical_face
+from processing.face_model import LANDMARKS_WITH_IRISES, CanonicalFace, canonical_face
+from processing.landmarks import LANDMARKS
+from processing.picture_view import PictureView, Window
 
 # Picture sizes in pixels and crop sizes in widths of the face.
 _SEARCH_LONG_SIDE_PX: Final = 640
@@ -29,6 +31,8 @@ _SMALLEST_TILE_PX: Final = 200
 _FILLING_FACE: Final = 0.35
 _CROP_SIDE_PX: Final = 640
 _CROP_FACE_SIZES: Final = (1.8, 2.1, 2.4)
+_CLOSE_UP_SIDE_PX: Final = 960
+_CLOSE_UP_FACE_SIZES: Final = 2.6
 _BORDER_OF_SEARCH: Final = 0.3
 _SAME_FACE_DISTANCE: Final = 0.5
 
@@ -102,7 +106,8 @@ class FaceDetector:
     def __init__(self, model: Path, most_faces: int = 4) -> None:
         if most_faces < 2:
             raise ValueError("most_faces must be at least 2, or a second face is not seen")
-        self._mirror = canonical_face(model).mirror_with_irises()
+        self._canonical = canonical_face(model)
+        self._mirror = self._canonical.mirror_with_irises()
         # MediaPipe takes seconds and 200 MB to load; only who detects pays that.
         from processing.mediapipe_landmarker import MediaPipeLandmarker
 
@@ -122,6 +127,11 @@ class FaceDetector:
     def close(self) -> None:
         """Give MediaPipe's memory and threads back; may be called again."""
         self._landmarker.close()
+
+    @property
+    def canonical(self) -> CanonicalFace:
+        """The average face that the landmarks refer to."""
+        return self._canonical
 
     @property
     def mirror(self) -> NDArray[np.int64]:
@@ -147,17 +157,20 @@ class FaceDetector:
             If `pixels` has another shape or type.
         """
         _require_picture(pixels)
+        picture = PictureView.of(pixels)
         found = []
-        for rough in _distinct(self._searched(pixels)):
-            fine = self._detected_close(pixels, rough, _CROP_FACE_SIZES[1], mirrored=False)
+        for rough in _distinct(self._searched(picture, mirrored=False)):
+            window = _square(rough.centre_px, _CROP_FACE_SIZES[1] * rough.size_px)
+            fine = self._detected_at(picture, window, rough.size_px, mirrored=False)
             found.append(fine if fine is not None else rough)
         return _largest_first(_distinct(found))
 
     def detect_symmetrised(self, pixels: NDArray[np.uint8]) -> tuple[DetectedFace, ...]:
         """Find the faces in a picture and its mirror image, and average the two answers.
 
-        Mirroring `pixels` mirrors the answer. A face that is seen only in one of
-        the two is left out.
+        Mirroring `pixels` mirrors the answer, to the rounding of coordinates: of
+        a picture and its mirror image the same one is always worked on. A face
+        that is seen only in one of the two is left out.
 
         Parameters
         ----------
@@ -175,26 +188,40 @@ class FaceDetector:
             If `pixels` has another shape or type.
         """
         _require_picture(pixels)
-        columns = pixels.shape[1]
-        straight = _distinct(self._searched(pixels))
-        mirrored = [
-            self._mirror_image(face, columns)
-            for face in _distinct(self._searched(_flipped(pixels)))
-        ]
+        if _comes_after_its_mirror_image(pixels):
+            columns = pixels.shape[1]
+            found = self._symmetrised(pixels[:, ::-1])
+            return tuple(self._mirror_image(face, columns) for face in found)
+        return self._symmetrised(pixels)
+
+    def _symmetrised(self, pixels: NDArray[np.uint8]) -> tuple[DetectedFace, ...]:
+        picture = PictureView.of(pixels)
+        straight = _distinct(self._searched(picture, mirrored=False))
+        mirrored = _distinct(self._searched(picture, mirrored=True))
         found = []
         for rough in _joined(straight, mirrored):
-            fine = self._averaged_close(pixels, rough)
+            fine = self._averaged_close(picture, rough)
             if fine is not None:
                 found.append(fine)
         return _largest_first(_distinct(found))
 
-    def _averaged_close(
-        self, pixels: NDArray[np.uint8], rough: DetectedFace
-    ) -> DetectedFace | None:
+    def _averaged_close(self, picture: PictureView, rough: DetectedFace) -> DetectedFace | None:
+        """Detect again in crops of several sizes that are cut out upright.
+
+        The detector leans a tilted face a little toward the upright; in an upright
+        crop and its mirror image that error has opposite signs and cancels.
+        """
+        window = _square(rough.centre_px, _CLOSE_UP_FACE_SIZES * rough.size_px)
+        close_up = picture.close_up(window, _CLOSE_UP_SIDE_PX)
+        columns, rows = close_up.size
+        middle = np.array([(columns - 1) / 2, (rows - 1) / 2])
+        upright = close_up.turned(middle, _tilt_deg(rough))
+        size_px = rough.size_px / upright.picture_px_per_px
         straight, mirrored = [], []
         for crop in _CROP_FACE_SIZES:
-            one = self._detected_close(pixels, rough, crop, mirrored=False)
-            other = self._detected_close(pixels, rough, crop, mirrored=True)
+            window = _square(middle, crop * size_px)
+            one = self._detected_at(upright, window, size_px, mirrored=False)
+            other = self._detected_at(upright, window, size_px, mirrored=True)
             if one is not None and other is not None:
                 straight.append(one)
                 mirrored.append(other)
@@ -202,83 +229,85 @@ class FaceDetector:
             return None
         return _average(_average_of_many(straight), _average_of_many(mirrored))
 
-    def _searched(self, pixels: NDArray[np.uint8]) -> list[DetectedFace]:
+    def _searched(self, picture: PictureView, *, mirrored: bool) -> list[DetectedFace]:
         """Rough positions: in the whole picture, with a border round it, then in tiles.
 
         The face finder sees a picture reduced to 128 pixels. Tiles are looked at
         when nothing was found, and when what was found is so small that another
         face beside it may have been missed.
         """
-        rows, columns = pixels.shape[:2]
+        columns, rows = picture.size
         long_side = max(rows, columns)
-        border = _BORDER_OF_SEARCH * long_side
-        whole = (-0.5, -0.5, columns - 0.5, rows - 0.5)
-        wider = (whole[0] - border, whole[1] - border, whole[2] + border, whole[3] + border)
-        found = self._detected_in(pixels, whole, _SEARCH_LONG_SIDE_PX)
-        if not found:
-            found = self._detected_in(pixels, wider, _SEARCH_LONG_SIDE_PX)
+        reduced = picture.close_up(picture.whole, _SEARCH_LONG_SIDE_PX)
+        found: list[DetectedFace] = []
+        for border in (0.0, _BORDER_OF_SEARCH * max(reduced.size)):
+            left, top, right, bottom = reduced.whole
+            window = (left - border, top - border, right + border, bottom + border)
+            found = self._detected_in(reduced, window, _SEARCH_LONG_SIDE_PX, mirrored=mirrored)
+            if found:
+                break
         if found and max(face.size_px for face in found) >= _FILLING_FACE * long_side:
             return found
         for parts in _TILES_A_SIDE:
             if long_side < parts * _SMALLEST_TILE_PX:
                 break
             for window in _tiles(rows, columns, parts):
-                found += self._detected_in(pixels, window, _SEARCH_LONG_SIDE_PX)
+                found += self._detected_in(picture, window, _SEARCH_LONG_SIDE_PX, mirrored=mirrored)
             if found:
                 break
         return found
 
-    def _detected_close(
-        self, pixels: NDArray[np.uint8], rough: DetectedFace, crop: float, *, mirrored: bool
+    def _detected_at(
+        self, view: PictureView, window: Window, size_px: float, *, mirrored: bool
     ) -> DetectedFace | None:
-        """Detect again in a square `crop` times the face's size about its middle."""
-        half = crop * rough.size_px / 2
-        column, row = (float(each) for each in rough.centre_px)
-        if mirrored:
-            pixels = _flipped(pixels)
-            column = pixels.shape[1] - 1 - column
-        window = (column - half, row - half, column + half, row + half)
-        found = self._detected_in(pixels, window, _CROP_SIDE_PX, enlarge=True)
+        """Detect the face of a known size in the middle of a window of the view."""
+        found = self._detected_in(view, window, _CROP_SIDE_PX, mirrored=mirrored, enlarge=True)
+        middle = np.array([[(window[0] + window[2]) / 2, (window[1] + window[3]) / 2]])
+        expected = view.in_picture(middle)[0]
         near = [
             (distance, face)
             for face in found
-            if (distance := float(np.linalg.norm(face.centre_px - (column, row))))
-            < _SAME_FACE_DISTANCE * rough.size_px
+            if (distance := float(np.linalg.norm(face.centre_px - expected)))
+            < _SAME_FACE_DISTANCE * size_px * view.picture_px_per_px
         ]
-        if not near:
-            return None
-        face = min(near, key=lambda each: each[0])[1]
-        return self._mirror_image(face, pixels.shape[1]) if mirrored else face
+        return min(near, key=lambda each: each[0])[1] if near else None
 
     def _detected_in(
         self,
-        pixels: NDArray[np.uint8],
-        window: tuple[float, float, float, float],
+        view: PictureView,
+        window: Window,
         long_side_px: int,
         *,
+        mirrored: bool,
         enlarge: bool = False,
     ) -> list[DetectedFace]:
-        """Detect in a window (left, top, right, bottom, as pixel edges)."""
+        """Detect in a window of the view; `mirrored` shows the detector its mirror image."""
         left, top, right, bottom = window
         width, height = right - left, bottom - top
-        factor = long_side_px / max(width, height)
-        if not enlarge:
-            factor = min(factor, 1.0)
-        size = (max(1, round(width * factor)), max(1, round(height * factor)))
-        return [
-            _face(
-                points_px=found.normalised[:, :2] * (width, height) + (left, top),
-                depth_px=found.normalised[:, 2] * width,
-                transformation=found.transformation,
-                spread_px=np.full(LANDMARKS_WITH_IRISES, np.nan),
+        seen = np.asarray(view.resampled(window, long_side_px, enlarge=enlarge))
+        if mirrored:
+            seen = seen[:, ::-1]
+        turn = _turn_in_picture(view.turn_deg)
+        found = []
+        for each in self._landmarker.detect(np.ascontiguousarray(seen)):
+            normalised, transformation = each.normalised, each.transformation
+            if mirrored:
+                normalised = normalised[self._mirror] * (-1, 1, 1) + (1, 0, 0)
+                transformation = _MIRROR @ transformation @ _MIRROR
+            found.append(
+                face_with_pose(
+                    points_px=view.in_picture(normalised[:, :2] * (width, height) + (left, top)),
+                    depth_px=normalised[:, 2] * width * view.picture_px_per_px,
+                    transformation=turn @ transformation,
+                    spread_px=np.full(LANDMARKS_WITH_IRISES, np.nan),
+                )
             )
-            for found in self._landmarker.detect(_resampled(pixels, window, size))
-        ]
+        return found
 
     def _mirror_image(self, face: DetectedFace, columns: int) -> DetectedFace:
         points = face.points_px[self._mirror].copy()
         points[:, 0] = columns - 1 - points[:, 0]
-        return _face(
+        return face_with_pose(
             points_px=points,
             depth_px=face.depth_px[self._mirror],
             transformation=_MIRROR @ face.transformation @ _MIRROR,
@@ -286,12 +315,53 @@ class FaceDetector:
         )
 
 
-def _face(
+def _comes_after_its_mirror_image(pixels: NDArray[np.uint8]) -> bool:
+    """Whether the picture's bytes are greater than those of its mirror image, in row order."""
+    for row in pixels:
+        differs = row != row[::-1]
+        if differs.any():
+            first = int(differs.argmax())
+            return bool(row.flat[first] > row[::-1].flat[first])
+    return False
+
+
+def _turn_in_picture(by_deg: float) -> NDArray[np.float64]:
+    """Rotation of the camera's frame (y up) for a view turned clockwise in the picture."""
+    cos, sin = math.cos(math.radians(by_deg)), math.sin(math.radians(by_deg))
+    turn = np.eye(4)
+    turn[:2, :2] = [[cos, sin], [-sin, cos]]
+    return turn
+
+
+def _square(middle_px: NDArray[np.float64], side_px: float) -> Window:
+    column, row = (float(each) for each in middle_px)
+    half = side_px / 2
+    return column - half, row - half, column + half, row + half
+
+
+def _tilt_deg(face: DetectedFace) -> float:
+    """How far the line through the eyes runs down to the right of the picture."""
+    across = sum(
+        face.points_px[LANDMARKS[f"{name}_left"]] - face.points_px[LANDMARKS[f"{name}_right"]]
+        for name in ("iris_centre", "endocanthion", "exocanthion")
+    )
+    column, row = np.asarray(across)
+    return math.degrees(math.atan2(row, column))
+
+
+def face_with_pose(
     points_px: NDArray[np.float64],
     depth_px: NDArray[np.float64],
     transformation: NDArray[np.float64],
     spread_px: NDArray[np.float64],
 ) -> DetectedFace:
+    """Make a face, with the angles of its rotation.
+
+    Parameters
+    ----------
+    points_px, depth_px, transformation, spread_px
+        As in `DetectedFace`.
+    """
     rotation = transformation[:3, :3]
     yaw = np.arctan2(rotation[0, 2], rotation[2, 2])
     pitch = np.arctan2(rotation[1, 2], np.hypot(rotation[1, 0], rotation[1, 1]))
@@ -312,7 +382,7 @@ def _average_of_many(faces: list[DetectedFace]) -> DetectedFace:
     mean = np.mean([each.transformation for each in faces], axis=0)
     left, _, right = np.linalg.svd(mean[:3, :3])
     mean[:3, :3] = left @ right
-    return _face(
+    return face_with_pose(
         points_px=np.mean([each.points_px for each in faces], axis=0),
         depth_px=np.mean([each.depth_px for each in faces], axis=0),
         transformation=mean,
@@ -323,11 +393,11 @@ def _average_of_many(faces: list[DetectedFace]) -> DetectedFace:
 def _average(straight: DetectedFace, mirrored: DetectedFace) -> DetectedFace:
     both = _average_of_many([straight, mirrored])
     apart = np.linalg.norm(straight.points_px - mirrored.points_px, axis=1)
-    return _face(both.points_px, both.depth_px, both.transformation, apart / 2)
+    return face_with_pose(both.points_px, both.depth_px, both.transformation, apart / 2)
 
 
 def _joined(
-    straight: tuple[DetectedFace, ...], mirrored: list[DetectedFace]
+    straight: tuple[DetectedFace, ...], mirrored: tuple[DetectedFace, ...]
 ) -> tuple[DetectedFace, ...]:
     """Each face once: averaged where both searches saw it."""
     left_over = list(mirrored)
@@ -360,7 +430,7 @@ def _largest_first(faces: tuple[DetectedFace, ...]) -> tuple[DetectedFace, ...]:
     return tuple(sorted(faces, key=lambda each: -each.size_px))
 
 
-def _tiles(rows: int, columns: int, parts: int) -> Iterator[tuple[float, float, float, float]]:
+def _tiles(rows: int, columns: int, parts: int) -> Iterator[Window]:
     """Windows of the picture's sides divided by `parts`, which overlap by half."""
     starts = np.arange(2 * parts - 1) / (2 * parts)
     for top in starts:
@@ -371,42 +441,6 @@ def _tiles(rows: int, columns: int, parts: int) -> Iterator[tuple[float, float, 
                 float((left + 1 / parts) * columns - 0.5),
                 float((top + 1 / parts) * rows - 0.5),
             )
-
-
-def _flipped(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return pixels[:, ::-1]
-
-
-def _resampled(
-    pixels: NDArray[np.uint8], window: tuple[float, float, float, float], size: tuple[int, int]
-) -> NDArray[np.uint8]:
-    """The window at another size; black where it leaves the picture.
-
-    The window's edges are not rounded to pixels, so that the answer is a smooth
-    function of them and a mirrored picture gives the mirrored window.
-    """
-    left, top, right, bottom = (each + 0.5 for each in window)
-    rows, columns = pixels.shape[:2]
-    first_column, first_row = int(np.floor(left)) - 1, int(np.floor(top)) - 1
-    last_column, last_row = int(np.ceil(right)) + 1, int(np.ceil(bottom)) + 1
-    inside = pixels[
-        max(0, first_row) : max(0, min(rows, last_row)),
-        max(0, first_column) : max(0, min(columns, last_column)),
-    ]
-    padded = np.pad(
-        inside,
-        (
-            (max(0, -first_row), max(0, last_row - rows)),
-            (max(0, -first_column), max(0, last_column - columns)),
-            (0, 0),
-        ),
-    )
-    resized = Image.fromarray(padded).resize(
-        size,
-        Image.Resampling.LANCZOS,
-        box=(left - first_column, top - first_row, right - first_column, bottom - first_row),
-    )
-    return np.ascontiguousarray(resized, dtype=np.uint8)
 
 
 def _require_picture(pixels: NDArray[np.uint8]) -> None:

@@ -5,8 +5,10 @@ A reader (of DICOM or of a plain file) makes these; a measuring package takes th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +52,13 @@ class Photograph:
         As coded in the source; None where the source does not say.
     expression : Expression, optional
         As coded in the source; None where the source does not say.
+    pixel_spacing_uncertainty_mm : float, optional
+        Standard uncertainty of `pixel_spacing_mm`, where it is stated.
+    pixel_spacing_origin : str, optional
+        Where `pixel_spacing_mm` comes from, in words for the report.
+    edited_landmarks : mapping of str to (column, row)
+        Landmarks that a reviewer placed, by the names of `processing.landmarks`;
+        they count instead of detected ones.
     """
 
     pixels: NDArray[np.uint8] = field(repr=False)
@@ -57,6 +66,40 @@ class Photograph:
     pixel_spacing_mm: float | None = None
     view: View | None = None
     expression: Expression | None = None
+    pixel_spacing_uncertainty_mm: float | None = None
+    pixel_spacing_origin: str | None = None
+    edited_landmarks: Mapping[str, tuple[float, float]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LandmarkEdits:
+    """Landmarks that a reviewer placed on a photograph.
+
+    Parameters
+    ----------
+    source : str
+        SOP Instance UID of the report, or the name of the file, that holds them.
+    photograph : str
+        SOP Instance UID of the photograph, followed by ``#`` and the number of the
+        frame where one of several is meant.
+    landmarks_px : mapping of str to (column, row)
+        As in `Photograph`.
+    made_at : str
+        When, as digits that sort by time; the latest of several counts.
+    """
+
+    source: str
+    photograph: str
+    landmarks_px: Mapping[str, tuple[float, float]]
+    made_at: str = ""
+
+    def is_of(self, photograph: Photograph) -> bool:
+        """Whether they were placed on this photograph."""
+        uid, _, frame = self.photograph.partition("#")
+        source, _, number = photograph.source.partition("#")
+        return source == uid and (not frame or not number or frame == number)
 
 
 @dataclass(frozen=True, slots=True)

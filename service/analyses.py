@@ -1,4 +1,4 @@
-"""Which analyses exist, and which inputs each declares.
+"""Which analyses exist, and how their inputs are measured together.
 
 Every process of the node knows this list, but only the measuring child measures:
 so what measures is imported where it is used.
@@ -10,97 +10,34 @@ codes in `dicom_nodes.objects.codes`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from dicom_nodes.objects.header import InstanceHeader
-from processing import photograph, surface
-from processing.inputs import Photograph, Surface, View
+from dicom_nodes.objects.sop_classes import VL_PHOTOGRAPHIC_IMAGE as VL_PHOTOGRAPHIC_IMAGE
+from processing import surface
+from processing.inputs import LandmarkEdits, Photograph, Surface
 from processing.measurement import Analysis, RejectedInput, Status
+from service.analysis_entry import AnalysisEntry, AnyInput, Measurable
+from service.analysis_entry import CandidateInput as CandidateInput
+from service.analysis_entry import Instruments as Instruments
+from service.photograph_entries import photograph_entries
 from service.settings import Settings
 
-if TYPE_CHECKING:
-    from processing.face_landmarks import FaceDetector
-
-VL_PHOTOGRAPHIC_IMAGE: Final = "1.2.840.10008.5.1.4.1.1.77.1.4"
-SECONDARY_CAPTURES: Final = frozenset({"1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.7.4"})
 ENCAPSULATED_MODELS: Final = frozenset(
     {"1.2.840.10008.5.1.4.1.1.104.3", "1.2.840.10008.5.1.4.1.1.104.4"}
 )
 
 
-@dataclass(frozen=True, slots=True)
-class CandidateInput:
-    """What an analysis looks at when it declares its inputs."""
-
-    sop_instance_uid: str
-    sop_class_uid: str
-    modality: str
-    header: Mapping[str, Any]
-
-
 def facts_for_analyses(header: InstanceHeader) -> dict[str, Any]:
     """What of a header the analyses look at when they declare their inputs; fit for JSON."""
-    return {"view": header.view.value if header.view is not None else None}
-
-
-@dataclass(slots=True)
-class Instruments:
-    """What measuring needs and what is slow to open: kept open between analyses."""
-
-    settings: Settings
-    _open: ExitStack = field(default_factory=ExitStack)
-    _detector: FaceDetector | None = None
-
-    def detector(self) -> FaceDetector:
-        """The face detector, opened at its first use."""
-        from processing.face_landmarks import FaceDetector
-        from processing.face_model import find_face_model
-
-        if self._detector is None:
-            model = find_face_model(self.settings.face_model, self.settings.data_folder)
-            self._detector = self._open.enter_context(FaceDetector(model))
-        return self._detector
-
-    def close(self) -> None:
-        """Close what was opened."""
-        self._open.close()
-        self._detector = None
-
-
-@dataclass(frozen=True, slots=True)
-class AnalysisEntry:
-    """An analysis as the workflow sees it.
-
-    Parameters
-    ----------
-    name, version : str
-        As in the analysis' results.
-    wants : callable
-        Whether it would use this instance.
-    declared : str
-        What it needs to be complete, for a person.
-    is_complete : callable
-        Whether the wanted instances are all that it declares.
-    read : callable
-        Reads one DICOM file to inputs; raises RejectedInput.
-    measure : callable
-        Measures one input.
-    preference : callable
-        Smaller is better; chooses among several measured inputs.
-    """
-
-    name: str
-    version: str
-    wants: Callable[[CandidateInput], bool]
-    declared: str
-    is_complete: Callable[[Sequence[CandidateInput]], bool]
-    read: Callable[[Path], Sequence[Photograph | Surface]]
-    measure: Callable[[Any, Instruments], Analysis]
-    preference: Callable[[Analysis], float]
+    return {
+        "view": header.view.value if header.view is not None else None,
+        "expression": header.expression.value if header.expression is not None else None,
+        "edited_photographs": list(header.edited_photographs),
+    }
 
 
 def analysis_named(name: str) -> AnalysisEntry:
@@ -121,26 +58,33 @@ def instance_of(source: str) -> str:
 
 def measure_inputs(
     entry: AnalysisEntry,
-    inputs: Sequence[Photograph | Surface],
+    inputs: Sequence[AnyInput],
     rejected: Mapping[str, str],
     instruments: Instruments,
 ) -> Analysis:
     """Measure every input, and answer with the best; it is named first, the others after it.
 
+    A photograph on which a reviewer placed landmarks is better than any other.
+
     Parameters
     ----------
     entry : AnalysisEntry
-    inputs : sequence of Photograph or Surface
+    inputs : sequence of Photograph, Surface or LandmarkEdits
         What could be read.
     rejected : mapping of str to str
         Source to reason, of what could not be read.
     instruments : Instruments
     """
     sources = tuple(sorted({each.source for each in inputs} | set(rejected)))
-    found = [_measure_one(entry, each, instruments) for each in inputs]
-    measured = [each for each in found if each.status is Status.MEASURED]
+    measurable = with_edits(inputs)
+    found = [_measure_one(entry, each, instruments) for each in measurable]
+    measured = [
+        (not _is_edited(each), entry.preference(analysis), analysis)
+        for each, analysis in zip(measurable, found, strict=True)
+        if analysis.status is Status.MEASURED
+    ]
     if measured:
-        best = min(measured, key=entry.preference)
+        _, _, best = min(measured, key=lambda each: each[:2])
         others = tuple(each for each in sources if each not in best.inputs)
         return replace(best, inputs=best.inputs + others)
     reasons = dict(rejected) | {each.inputs[0]: each.reason or "" for each in found}
@@ -155,9 +99,28 @@ def measure_inputs(
     )
 
 
-def _measure_one(
-    entry: AnalysisEntry, each: Photograph | Surface, instruments: Instruments
-) -> Analysis:
+def with_edits(inputs: Sequence[AnyInput]) -> list[Measurable]:
+    """What can be measured, each photograph with the landmarks last placed on it."""
+    edits = sorted(
+        (each for each in inputs if isinstance(each, LandmarkEdits)),
+        key=lambda each: (each.made_at, each.source),
+    )
+    measurable = [each for each in inputs if not isinstance(each, LandmarkEdits)]
+    for number, each in enumerate(measurable):
+        latest = next(
+            (edit for edit in reversed(edits) if isinstance(each, Photograph) and edit.is_of(each)),
+            None,
+        )
+        if latest is not None and isinstance(each, Photograph):
+            measurable[number] = replace(each, edited_landmarks=latest.landmarks_px)
+    return measurable
+
+
+def _is_edited(each: Measurable) -> bool:
+    return isinstance(each, Photograph) and bool(each.edited_landmarks)
+
+
+def _measure_one(entry: AnalysisEntry, each: Measurable, instruments: Instruments) -> Analysis:
     try:
         return replace(entry.measure(each, instruments), inputs=(each.source,))
     except RejectedInput as rejection:
@@ -176,27 +139,11 @@ def _joined(reasons: Mapping[str, str]) -> str:
     return " ".join(f"{source}: {reason}" for source, reason in sorted(reasons.items()))
 
 
-def _is_photograph(candidate: CandidateInput) -> bool:
-    if candidate.sop_class_uid in SECONDARY_CAPTURES and candidate.modality != "XC":
-        return False
-    is_picture = (
-        candidate.sop_class_uid == VL_PHOTOGRAPHIC_IMAGE
-        or candidate.sop_class_uid in SECONDARY_CAPTURES
-    )
-    return is_picture and candidate.header.get("view") in (None, View.FRONTAL.value)
-
-
 def _is_model(candidate: CandidateInput) -> bool:
     return candidate.sop_class_uid in ENCAPSULATED_MODELS
 
 
-def _read_photographs(path: Path) -> Sequence[Photograph]:
-    from dicom_nodes.objects.photograph_reader import read_photographs
-
-    return read_photographs(path)
-
-
-def _read_model(path: Path) -> tuple[Surface]:
+def _read_model(path: Path, _settings: Settings) -> tuple[Surface]:
     from dicom_nodes.objects.surface_reader import read_encapsulated_model
     from processing.mesh_files import decode_mesh
 
@@ -208,17 +155,6 @@ def _read_model(path: Path) -> tuple[Surface]:
     )
 
 
-def _measure_photograph(each: Photograph, instruments: Instruments) -> Analysis:
-    from processing.photograph.analysis import measure
-    from processing.photograph.quality import PhotographLimits
-
-    limits = PhotographLimits(
-        yaw_limit_deg=instruments.settings.photograph.yaw_limit_deg,
-        pitch_limit_deg=instruments.settings.photograph.pitch_limit_deg,
-    )
-    return measure(each, instruments.detector(), limits)
-
-
 def _measure_surface(each: Surface, instruments: Instruments) -> Analysis:
     from processing.surface.symmetry import measure
 
@@ -228,6 +164,7 @@ def _measure_surface(each: Surface, instruments: Instruments) -> Analysis:
 def load_what_measures() -> None:
     """Import all that measuring needs, so that the first study does not wait for it."""
     for module in (
+        "dicom_nodes.objects.landmark_edits",
         "dicom_nodes.objects.photograph_reader",
         "dicom_nodes.objects.surface_reader",
         "processing.mediapipe_landmarker",
@@ -251,18 +188,7 @@ def _absolute(quantity: str) -> Callable[[Analysis], float]:
 ANALYSES: Final[Mapping[str, AnalysisEntry]] = {
     entry.name: entry
     for entry in (
-        AnalysisEntry(
-            name=photograph.ANALYSIS,
-            version=photograph.VERSION,
-            wants=_is_photograph,
-            declared="a photograph whose coded view is frontal",
-            is_complete=lambda wanted: any(
-                each.header.get("view") == View.FRONTAL.value for each in wanted
-            ),
-            read=_read_photographs,
-            measure=_measure_photograph,
-            preference=_absolute("yaw"),
-        ),
+        *photograph_entries(),
         AnalysisEntry(
             name=surface.ANALYSIS,
             version=surface.VERSION,

@@ -73,8 +73,8 @@ class Sought:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the report of every analysis is there."""
-        return set(self.reports) >= set(ANALYSES)
+        """Whether the report of every analysis that declares its inputs is there."""
+        return set(self.reports) >= {name for name, each in ANALYSES.items() if each.declared}
 
 
 def demonstrate(folder: Path, settings: Settings, screen: Screen) -> tuple[Row, ...]:

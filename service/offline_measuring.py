@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -17,28 +17,21 @@ from typing import Any, Final
 from dicom_nodes.objects.header import InstanceHeader, inspect
 from processing import photograph, surface
 from processing.face_model import find_face_model
-from processing.inputs import Photograph, Surface
+from processing.inputs import Expression, LandmarkEdits, Photograph
 from processing.measurement import Analysis, RejectedInput, Status, analysis_as_json
 from processing.mesh_files import read_mesh_file
 from processing.picture_files import read_picture
-from service.analyses import (
-    ANALYSES,
-    AnalysisEntry,
-    CandidateInput,
-    analysis_named,
-    facts_for_analyses,
-)
+from service.analyses import ANALYSES, CandidateInput, analysis_named, facts_for_analyses
 from service.catalogue.stored_bytes import LocalBytes
 from service.input_files import FileKind, MeshScale, kind_of
+from service.photograph_entries import MOVEMENTS, analysis_of_expression
 from service.settings import Settings, StorageSettings
+from service.site_calibration import calibrated
 from service.workflow.measuring import ANALYSIS_FILE, MeasureTask, ReadTask
 from service.workflow.measuring_child import ChildDied, MeasuringChild
 from service.workflow.readings import Reading, reading_as_bytes, reading_from_bytes
 
-_PLAIN_ANALYSES: Final = {
-    FileKind.PICTURE: photograph.ANALYSIS,
-    FileKind.MESH: surface.ANALYSIS,
-}
+_PHOTOGRAPH_ANALYSES: Final = frozenset({photograph.ANALYSIS, *MOVEMENTS.values()})
 
 
 @dataclass(slots=True)
@@ -46,13 +39,28 @@ class Group:
     """What one analysis is run on.
 
     `instances` maps SOP Instance UIDs to files, `rejected` sources to the reason
-    why they cannot be read; `plain` is a file that is no DICOM.
+    why they cannot be read; `plain` is a file that is no DICOM, `expression` that on
+    a plain picture. `paths` are all its DICOM files. `edits` are a reviewer's
+    landmarks that were given on the command line.
     """
 
     analysis: str
     instances: dict[str, Path] = field(default_factory=dict)
     rejected: dict[str, str] = field(default_factory=dict)
     plain: Path | None = None
+    paths: list[Path] = field(default_factory=list)
+    expression: Expression | None = None
+    edits: LandmarkEdits | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A DICOM file, and what an analysis looks at of it."""
+
+    path: Path
+    candidate: CandidateInput
+    fault: str | None
+    is_own: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +96,91 @@ class Outcome:
         return Status(self.document["status"])
 
 
-def sort_files(paths: Sequence[Path]) -> Sorted:
-    """Sort files into groups, one for each analysis that wants some of a study's files."""
-    groups: dict[tuple[str, str], Group] = {}
+def sort_files(paths: Sequence[Path], expression: Expression | None = None) -> Sorted:
+    """Sort files into groups, one for each analysis that wants some of a study's files.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+    expression : Expression, optional
+        On plain pictures, which do not say it themselves; in repose where not given.
+    """
+    groups: list[Group] = []
     unused: list[tuple[Path, str]] = []
+    studies: dict[str, list[_Found]] = {}
     for path in paths:
         kind = kind_of(path)
         if kind is FileKind.DICOM:
-            reason = _add_instance(groups, path)
-            if reason is not None:
-                unused.append((path, reason))
+            header, fault = inspect(path)
+            if header is None:
+                unused.append((path, fault or ""))
+            else:
+                studies.setdefault(header.study_instance_uid, []).append(
+                    _Found(path, _candidate(header), fault, header.is_own)
+                )
         elif kind is FileKind.OTHER:
             unused.append((path, "neither DICOM nor JPG, PNG, TIFF, HEIC, STL, OBJ, PLY or GLB"))
+        elif kind is FileKind.PICTURE:
+            analysis = analysis_of_expression(expression)
+            groups.append(Group(analysis, plain=path, expression=expression))
         else:
-            analysis = _PLAIN_ANALYSES[kind]
-            groups[analysis, str(path)] = Group(analysis, plain=path)
-    return Sorted(tuple(groups.values()), tuple(unused))
+            groups.append(Group(surface.ANALYSIS, plain=path))
+    for found in studies.values():
+        groups += _groups_of_study(found)
+        wanted = {path for group in groups for path in group.paths}
+        unused += [(each.path, _why_unused(each)) for each in found if each.path not in wanted]
+    order = {path: number for number, path in enumerate(paths)}
+    groups.sort(key=lambda group: order[group.plain or group.paths[0]])
+    return Sorted(tuple(groups), tuple(unused))
+
+
+def _groups_of_study(found: Sequence[_Found]) -> Iterator[Group]:
+    usable = [each for each in found if not each.is_own]
+    for entry in ANALYSES.values():
+        chosen = entry.inputs_among([each.candidate for each in usable])
+        group = Group(entry.name)
+        for each in usable:
+            if each.candidate not in chosen:
+                continue
+            if each.fault is None:
+                group.instances[each.candidate.sop_instance_uid] = each.path
+            else:
+                group.rejected[each.path.name] = each.fault
+            group.paths.append(each.path)
+        if group.paths:
+            yield group
+
+
+def _why_unused(found: _Found) -> str:
+    facts = found.candidate.header
+    kind = ", ".join(
+        filter(
+            None,
+            (
+                f"modality {found.candidate.modality or 'unknown'}",
+                facts.get("view"),
+                facts.get("expression"),
+            ),
+        )
+    )
+    return found.fault or f"no analysis uses this object ({kind})"
+
+
+def give_landmarks(found: Sorted, edits: LandmarkEdits) -> None:
+    """Give a reviewer's landmarks to the photograph that they were placed on.
+
+    Raises
+    ------
+    RejectedInput
+        If there is not exactly one group of photographs.
+    """
+    groups = [each for each in found.groups if each.analysis in _PHOTOGRAPH_ANALYSES]
+    if len(groups) != 1:
+        raise RejectedInput(
+            f"--landmarks is for one photograph, but {len(groups)} are to be measured: give the "
+            "photograph alone"
+        )
+    groups[0].edits = edits
 
 
 def measure_groups(
@@ -147,31 +224,13 @@ def measure_groups(
             child.stop()
 
 
-def _add_instance(groups: dict[tuple[str, str], Group], path: Path) -> str | None:
-    """Put an instance into the groups that want it, or say why there is none."""
-    header, fault = inspect(path)
-    if header is None:
-        return fault
-    wanting = [entry for entry in ANALYSES.values() if _wants(entry, header)]
-    for entry in wanting:
-        group = groups.setdefault((entry.name, header.study_instance_uid), Group(entry.name))
-        if fault is None:
-            group.instances[header.sop_instance_uid] = path
-        else:
-            group.rejected[path.name] = fault
-    if wanting:
-        return None
-    return fault or f"no analysis uses this object (modality {header.modality or 'unknown'})"
-
-
-def _wants(entry: AnalysisEntry, header: InstanceHeader) -> bool:
-    candidate = CandidateInput(
+def _candidate(header: InstanceHeader) -> CandidateInput:
+    return CandidateInput(
         header.sop_instance_uid,
         header.sop_class_uid,
         header.modality,
         facts_for_analyses(header),
     )
-    return not header.is_own and entry.wants(candidate)
 
 
 def _measure(
@@ -180,7 +239,8 @@ def _measure(
     reading_key = f"{folder}/reading.npz"
     try:
         if group.plain is not None:
-            stored.write(reading_key, reading_as_bytes(_plain_reading(group.plain, scale)))
+            reading = _plain_reading(group, group.plain, child.settings, scale)
+            stored.write(reading_key, reading_as_bytes(reading))
         else:
             _read_instances(group, folder, reading_key, stored, child)
         child.run(MeasureTask(group.analysis, reading_key, folder))
@@ -207,23 +267,36 @@ def _read_instances(
     for uid, path in group.instances.items():
         (stored.root / keys[uid]).symlink_to(path.absolute())
     child.run(ReadTask(group.analysis, keys, reading_key))
-    if group.rejected:
+    if group.rejected or group.edits is not None:
         reading = reading_from_bytes(stored.read(reading_key))
-        rejected = reading.rejected | group.rejected
-        stored.write(reading_key, reading_as_bytes(Reading(reading.inputs, rejected)))
+        reading = Reading(reading.inputs, reading.rejected | group.rejected)
+        stored.write(reading_key, reading_as_bytes(_with_edits(reading, group.edits)))
 
 
-def _plain_reading(path: Path, scale: MeshScale) -> Reading:
+def _plain_reading(group: Group, path: Path, settings: Settings, scale: MeshScale) -> Reading:
     try:
-        return Reading((_read_plain(path, scale),), {})
+        if group.analysis == surface.ANALYSIS:
+            return Reading((read_mesh_file(path, scale.unit, scale.mm_per_unit),), {})
+        picture = calibrated(read_picture(path), settings.photograph.calibrations)
     except RejectedInput as rejection:
         return Reading((), {path.name: str(rejection)})
+    return _with_edits(Reading((replace(picture, expression=group.expression),), {}), group.edits)
 
 
-def _read_plain(path: Path, scale: MeshScale) -> Photograph | Surface:
-    if kind_of(path) is FileKind.PICTURE:
-        return read_picture(path)
-    return read_mesh_file(path, scale.unit, scale.mm_per_unit)
+def _with_edits(reading: Reading, edits: LandmarkEdits | None) -> Reading:
+    """The reading with landmarks of the command line, on the photograph that they name."""
+    if edits is None:
+        return reading
+    photographs = [each for each in reading.inputs if isinstance(each, Photograph)]
+    if not edits.photograph and len(photographs) == 1:
+        edits = replace(edits, photograph=photographs[0].source)
+    if photographs and not any(edits.is_of(each) for each in photographs):
+        named = ", ".join(each.source for each in photographs)
+        meant = f"are for {edits.photograph}" if edits.photograph else "name no photograph"
+        raise RejectedInput(
+            f'the landmarks of {edits.source} {meant}; "image" in the file must be one of: {named}'
+        )
+    return Reading((*reading.inputs, edits), reading.rejected)
 
 
 def _failure(group: Group, reason: str) -> dict[str, Any]:

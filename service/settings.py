@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -142,11 +142,46 @@ class WorkSettings(Table):
     urgency_rules: tuple[UrgencyRule, ...] = ()
 
 
+class PhotographCalibration(Table):
+    """The size of a pixel at the face, for the photographs that match all that is named.
+
+    `columns` and `rows` are those of the picture: a camera's calibration does not
+    hold for a picture that was scaled.
+    """
+
+    mm_per_pixel: float = Field(gt=0, le=10)
+    uncertainty_mm_per_pixel: float = Field(ge=0, le=1)
+    by: Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=r"^[\w .,-]+$")] = (
+        "ruler"
+    )
+    station_name: str | None = None
+    ae_title: AETitle | None = None
+    columns: int | None = Field(default=None, ge=1)
+    rows: int | None = Field(default=None, ge=1)
+
+
 class PhotographSettings(Table):
-    """Limits of photograph-symmetry."""
+    """How photographs are measured, and what is refused.
+
+    `headline`, `midline` and `midline_pairs` are as in
+    `processing.photograph.options.PhotographOptions`.
+    """
 
     yaw_limit_deg: float = Field(default=5, gt=0)
     pitch_limit_deg: float = Field(default=15, gt=0)
+    roll_limit_deg: float = Field(default=20, gt=0)
+    smallest_face_pixels: float = Field(default=200, ge=80)
+    headline: Literal["landmark_pairs", "hemiface_area", "denadai"] = "landmark_pairs"
+    midline: Literal["upper face", "pupils", "nasion-subnasale", "pairs"] = "upper face"
+    midline_pairs: tuple[str, ...] = ()
+    edited_landmark_uncertainty_mm: float = Field(default=0.2, gt=0, le=10)
+    calibrations: tuple[PhotographCalibration, ...] = ()
+
+    @model_validator(mode="after")
+    def _pairs_are_named_for_them_alone(self) -> Self:
+        if (self.midline == "pairs") != bool(self.midline_pairs):
+            raise ValueError("midline_pairs are named for midline = 'pairs', and for no other")
+        return self
 
 
 class Settings(BaseSettings):

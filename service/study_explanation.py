@@ -32,10 +32,12 @@ def explanation(state: StudyState, now: datetime) -> str:
 
 
 def contents_as_text(study: StudyOverview) -> str:
-    """What has arrived: ``2 × XC frontal, 1 × M3D``."""
+    """What has arrived: ``2 × XC frontal smile, 1 × M3D``."""
     counted: dict[str, int] = {}
     for each in study.arrived:
-        kind = " ".join(filter(None, (each.modality or "unnamed modality", each.view)))
+        kind = " ".join(
+            filter(None, (each.modality or "unnamed modality", each.view, each.expression))
+        )
         counted[kind] = counted.get(kind, 0) + each.instances
     named = [f"{count} × {shown(kind, 40)}" for kind, count in counted.items()]
     if len(named) > _MOST_NAMED:

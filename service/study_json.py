@@ -52,6 +52,7 @@ def instance_as_json(instance: KnownInstance) -> dict[str, Any]:
         "sop_class_uid": instance.sop_class_uid,
         "modality": instance.modality,
         "view": instance.header.get("view"),
+        "expression": instance.header.get("expression"),
         "received_at": _moment(instance.received_at),
         "calling_ae_title": instance.calling_ae_title,
         "own": instance.own,
@@ -83,6 +84,7 @@ def _content(content: Content) -> dict[str, Any]:
     return {
         "modality": content.modality,
         "view": content.view,
+        "expression": content.expression,
         "calling_ae_title": content.calling_ae_title,
         "own": content.own,
         "reason": content.reason,

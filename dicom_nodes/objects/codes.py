@@ -38,15 +38,32 @@ QUANTITIES: Final[Mapping[str, Concept]] = MappingProxyType(
     {
         # photograph-symmetry
         "symmetry_ratio": Concept(private_code("SYMMETRY_RATIO", "Facial symmetry ratio")),
+        "alternative_symmetry_ratio": Concept(
+            private_code("ALT_SYMM_RATIO", "Facial symmetry ratio by another definition")
+        ),
         "pair_ratio": Concept(private_code("PAIR_RATIO", "Ratio of smaller to larger side")),
         "area_ratio": Concept(private_code("AREA_RATIO", "Ratio of hemiface areas")),
+        "log_ratio": Concept(private_code("LOG_RATIO", "Natural logarithm of left to right ratio")),
         "asymmetry_index": Concept(private_code("ASYMMETRY_INDEX", "Asymmetry index")),
         "midline_distance": Concept(private_code("MIDLINE_DISTANCE", "Distance to facial midline")),
-        "commissure_height_difference": Concept(
-            private_code("COMMISSURE_DIFF", "Height difference of oral commissures")
+        "commissure_height": Concept(
+            private_code("COMMISSURE_HGT", "Height of oral commissure above the pupils")
         ),
+        "commissure_excursion": Concept(
+            private_code("COMMISSURE_EXC", "Distance of oral commissure to midline of lower lip")
+        ),
+        "commissure_excursion_difference": Concept(
+            private_code("COMMISSURE_EXC_D", "Excursion of oral commissures, left minus right")
+        ),
+        "smile_angle": Concept(
+            private_code("SMILE_ANGLE", "Angle of oral commissure at midline of lower lip")
+        ),
+        "commissure_height_difference": Concept(
+            private_code("COMMISSURE_DIFF", "Height of oral commissures, left minus right")
+        ),
+        "brow_height": Concept(private_code("BROW_HEIGHT", "Height of eyebrow above the pupils")),
         "brow_height_difference": Concept(
-            private_code("BROW_DIFF", "Height difference of eyebrows")
+            private_code("BROW_DIFF", "Height of eyebrows, left minus right")
         ),
         "chin_deviation": Concept(
             private_code("CHIN_DEVIATION", "Deviation of chin to the left of the midline")
@@ -54,10 +71,23 @@ QUANTITIES: Final[Mapping[str, Concept]] = MappingProxyType(
         "palpebral_fissure_height": Concept(
             private_code("PALPEBRAL_HEIGHT", "Height of palpebral fissure")
         ),
+        "palpebral_fissure_height_difference": Concept(
+            private_code("PALPEBRAL_H_DIFF", "Height of palpebral fissure, left minus right")
+        ),
+        "margin_reflex_distance_1_difference": Concept(
+            private_code("MRD1_DIFF", "Margin reflex distance 1, left minus right")
+        ),
+        "margin_reflex_distance_2_difference": Concept(
+            private_code("MRD2_DIFF", "Margin reflex distance 2, left minus right")
+        ),
         "margin_reflex_distance_1": Concept(private_code("MRD1", "Margin reflex distance 1")),
         "margin_reflex_distance_2": Concept(private_code("MRD2", "Margin reflex distance 2")),
         "ocular_cant": Concept(private_code("OCULAR_CANT", "Cant of the eyes")),
         "oral_cant": Concept(private_code("ORAL_CANT", "Cant of the mouth")),
+        "midline_angle": Concept(private_code("MIDLINE_ANGLE", "Angle of the facial midline")),
+        "landmark_edit_distance": Concept(
+            private_code("EDIT_DISTANCE", "Distance from detected to reviewer's landmark")
+        ),
         "yaw": Concept(private_code("HEAD_YAW", "Yaw of the head")),
         "pitch": Concept(private_code("HEAD_PITCH", "Pitch of the head")),
         "roll": Concept(private_code("HEAD_ROLL", "Roll of the head")),
@@ -81,13 +111,18 @@ QUANTITIES: Final[Mapping[str, Concept]] = MappingProxyType(
     }
 )
 
-STRUCTURES: Final[Mapping[str, Code]] = MappingProxyType(
+_PARTS: Final[Mapping[str, Code]] = MappingProxyType(
     {
         "face": FACE,
         "hemiface": Code("422624005", "SCT", "Half of face lateral to midsagittal plane"),
         "head": Code("69536005", "SCT", "Head"),
         "face_contour": private_code("FACE_CONTOUR", "Contour of face"),
         "palpebral_fissure": private_code("PALPEBR_FISSURE", "Palpebral fissure"),
+        "midline": private_code("FACIAL_MIDLINE", "Midline of the face"),
+        # What an alternative symmetry ratio compares
+        "landmark_pairs": private_code("LANDMARK_PAIRS", "Pairs of facial landmarks"),
+        "hemiface_area": private_code("HEMIFACE_AREA", "Areas of both halves of the face"),
+        "denadai": private_code("CONTOUR_WIDTHS", "Widths from midline to contour of the face"),
         "eye": Code("81745001", "SCT", "Eye"),
         "eyes": Code("40638003", "SCT", "Both eyes"),
         "brow": Code("367577003", "SCT", "Skin of eyebrow"),
@@ -98,7 +133,11 @@ STRUCTURES: Final[Mapping[str, Code]] = MappingProxyType(
         "iris": Code("41296002", "SCT", "Iris"),
         "pupil": private_code("PUPIL", "Pupil"),
         "mandible": Code("91609006", "SCT", "Mandible"),
-        # Anthropometric landmarks, without side
+    }
+)
+
+LANDMARKS: Final[Mapping[str, Code]] = MappingProxyType(
+    {
         "trichion": private_code("TRICHION", "Trichion"),
         "glabella": private_code("GLABELLA", "Glabella"),
         "nasion": Code("264779", "FMA", "Nasion"),
@@ -136,6 +175,9 @@ STRUCTURES: Final[Mapping[str, Code]] = MappingProxyType(
         "otobasion_inferius": private_code("OTOBASION_INF", "Otobasion inferius"),
     }
 )
+"""Anthropometric landmarks, without their side."""
+
+STRUCTURES: Final[Mapping[str, Code]] = MappingProxyType({**_PARTS, **LANDMARKS})
 """Finding sites."""
 
 REGIONS: Final[Mapping[str, Code]] = MappingProxyType(
@@ -194,7 +236,15 @@ PLANES: Final[Mapping[str, Code]] = MappingProxyType(
 
 PROCEDURES: Final[Mapping[str, Code]] = MappingProxyType(
     {
-        "photograph-symmetry": Code("197157006", "SCT", "Photography of patient"),
+        **dict.fromkeys(
+            (
+                "photograph-symmetry",
+                "photograph-smile",
+                "photograph-brow-raise",
+                "photograph-eye-closure",
+            ),
+            Code("197157006", "SCT", "Photography of patient"),
+        ),
         "surface-symmetry": private_code("FACE_SCAN", "Three-dimensional surface scan of face"),
     }
 )

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pydicom.dataset import Dataset
-
 from dicom_nodes.objects.character_sets import (
     as_ascii,
     declared_character_sets,
@@ -18,9 +16,10 @@ from dicom_nodes.objects.character_sets import (
 )
 from dicom_nodes.objects.file_structure import FileStructure, read_structure, uid_text
 from dicom_nodes.objects.foreign_values import FOREIGN_VALUE_FAULTS, foreign_values
-from dicom_nodes.objects.views import read_view
+from dicom_nodes.objects.landmark_edits import edits_of
+from dicom_nodes.objects.view_evidence import Words, read_expression, read_view
 from dicom_nodes.objects.written_object import OWN_MANUFACTURER
-from processing.inputs import View
+from processing.inputs import Expression, View
 from processing.measurement import RejectedInput
 
 SPECIFIC_CHARACTER_SET: Final = 0x00080005
@@ -34,8 +33,11 @@ class InstanceHeader:
     Texts are in Unicode, without padding and control characters, and empty where
     the object does not have them. `patient_name` is empty where its bytes cannot be
     decoded; other texts then show their bytes in ASCII escapes. UIDs are checked
-    by `read_header` only. `media_type` is that of an encapsulated document.
-    `is_own` tells a result of hemiface, not an object that it wrapped.
+    by `read_header` only. `source_ae_title` is that of the peer which sent it, as the
+    file meta information says. `media_type` is that of an encapsulated document.
+    `edited_photographs` are the UIDs of photographs on which a person placed landmarks
+    in this report. `is_own` tells a result of hemiface, not an object that it wrapped
+    and not a report of its own that a person edited.
     """
 
     sop_class_uid: str
@@ -58,11 +60,15 @@ class InstanceHeader:
     requested_procedure_priority: str
     manufacturer: str
     view: View | None
+    expression: Expression | None
+    station_name: str
+    source_ae_title: str
     frame_of_reference_uid: str
     rows: int
     columns: int
     number_of_frames: int
     media_type: str
+    edited_photographs: tuple[str, ...]
     is_own: bool
 
 
@@ -119,7 +125,8 @@ def inspect(path: Path) -> tuple[InstanceHeader | None, str | None]:
 
 def header_of(structure: FileStructure) -> InstanceHeader:
     """The header of a file whose structure was read."""
-    dataset = structure.dataset()
+    view, expression = _view_and_expression(structure)
+    edited = tuple(dict.fromkeys(each.photograph.partition("#")[0] for each in edits_of(structure)))
     manufacturer = _text(structure, 0x00080070)
     return InstanceHeader(
         sop_class_uid=_uid(structure, 0x00080016),
@@ -141,13 +148,17 @@ def header_of(structure: FileStructure) -> InstanceHeader:
         series_description=_text(structure, 0x0008103E),
         requested_procedure_priority=_text(structure, 0x00401003),
         manufacturer=manufacturer,
-        view=_view(dataset, _text(structure, 0x00204000)),
+        view=view,
+        expression=expression,
+        station_name=_text(structure, 0x00081010),
+        source_ae_title=uid_text(structure.file_meta.get(0x00020016, b"")).strip(),
         frame_of_reference_uid=_uid(structure, 0x00200052),
         rows=_unsigned_short(structure, 0x00280010),
         columns=_unsigned_short(structure, 0x00280011),
         number_of_frames=_number_of_frames(structure),
         media_type=_text(structure, 0x00420012),
-        is_own=manufacturer == OWN_MANUFACTURER,
+        edited_photographs=edited,
+        is_own=manufacturer == OWN_MANUFACTURER and not edited,
     )
 
 
@@ -202,15 +213,13 @@ def _number_of_frames(structure: FileStructure) -> int:
     return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 10 else 1
 
 
-def _view(dataset: Dataset, image_comments: str) -> View | None:
+def _view_and_expression(structure: FileStructure) -> tuple[View | None, Expression | None]:
+    dataset = structure.dataset()
+    words = Words(_text(structure, 0x00204000), _text(structure, 0x0008103E))
     try:
         with foreign_values():
-            return read_view(dataset, image_comments)
+            view = read_view(dataset, words)
+            return view, read_expression(dataset, words)
     except FOREIGN_VALUE_FAULTS:
         # A damaged sequence codes no view; the object itself may still be read.
-        return None
-
-
-def image_comments(path: Path) -> str:
-    """Image Comments (0020,4000) of a file, decoded; empty where there are none."""
-    return _text(read_structure(path), 0x00204000)
+        return None, None

@@ -14,6 +14,7 @@ import pillow_heif
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from dicom_nodes.objects.colour_profile import to_srgb
 from dicom_nodes.objects.compressed_frames import StreamSize, stream_size
 from dicom_nodes.objects.photograph_reader import LARGEST_FRAME_PIXELS
 from processing.measurement import RejectedInput
@@ -57,6 +58,8 @@ class PictureFile:
         carry it as it is: baseline, 8 bits, one or three components, upright.
     stream : StreamSize, optional
         What `baseline_jpeg` says of itself.
+    icc_profile : bytes, optional
+        That of `baseline_jpeg`, where its colours are not sRGB.
     lossy_method : str, optional
         Defined term of Lossy Image Compression Method (0028,2114).
     lossy_ratio : float
@@ -68,6 +71,7 @@ class PictureFile:
     pixels: NDArray[np.uint8] = field(repr=False)
     baseline_jpeg: bytes | None = field(default=None, repr=False)
     stream: StreamSize | None = None
+    icc_profile: bytes | None = field(default=None, repr=False)
     lossy_method: str | None = None
     lossy_ratio: float = 1.0
     exif: Mapping[str, Any] = field(default_factory=dict)
@@ -117,11 +121,14 @@ def _read(image: Image.Image, data: bytes) -> PictureFile:
     method = _METHODS.get(image.format or "")
     stream = stream_size(data) if image.format in ("JPEG", "MPO") else None
     kept = orientation in (0, 1) and stream is not None and _fits_into_dicom(stream)
-    pixels = _eight_bit_rgb(ImageOps.exif_transpose(image))
+    profile = image.info.get("icc_profile")
+    stored = _eight_bit_rgb(ImageOps.exif_transpose(image))
+    pixels = to_srgb(stored, profile)
     return PictureFile(
         pixels=pixels,
         baseline_jpeg=without_metadata(data) if kept else None,
         stream=stream if kept else None,
+        icc_profile=profile if kept and pixels is not stored else None,
         lossy_method=method,
         lossy_ratio=pixels.nbytes / len(data),
         exif=words,

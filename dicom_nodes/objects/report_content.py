@@ -16,6 +16,13 @@ from pydicom.sr.coding import Code as PydicomCode
 from dicom_nodes.objects import codes
 from dicom_nodes.objects.coded_entries import Code, private_code
 from dicom_nodes.objects.content_keyed_uids import content_key, content_uid
+from dicom_nodes.objects.report_words import (
+    ANALYSIS_TRACKING,
+    LANDMARK_TRACKING,
+    PLANE_TRACKING,
+    QUALITY_TRACKING,
+    SCOORD_ORIGIN_SHIFT,
+)
 from dicom_nodes.objects.sop_classes import PHOTOGRAPHS
 from dicom_nodes.objects.written_object import (
     DEVICE_UID,
@@ -25,12 +32,10 @@ from dicom_nodes.objects.written_object import (
 )
 from processing.measurement import Analysis, Measurement, Plane, QualityCheck, Side
 
-ANALYSIS_TRACKING: Final = "analysis"
-LANDMARK_TRACKING: Final = "landmark "
-PLANE_TRACKING: Final = "plane "
-QUALITY_TRACKING: Final = "quality "
-SCOORD_ORIGIN_SHIFT: Final = 0.5
-"""A pixel's centre is 0, 0 in hemiface and 0.5, 0.5 in SCOORD (PS3.3 C.18.6.1.2)."""
+EDIT_DISTANCE: Final = "landmark_edit_distance"
+"""The quantity that every landmark which a reviewer placed has."""
+
+PLACED_BY_REVIEWER: Final = "Placed by a reviewer."
 
 _LONGEST_MEANING: Final = 64
 _LONGEST_TEXT: Final = 10_000
@@ -98,6 +103,14 @@ class Context:
         return sr.TrackingIdentifier(
             uid=content_uid(self.patient_key, identifier),
             identifier=f"{self.analysis.analysis} {identifier}",
+        )
+
+    def edited_landmarks(self) -> frozenset[tuple[Code, Side | None]]:
+        """Structure and side of the landmarks that a reviewer placed."""
+        return frozenset(
+            (codes.structure_code(each.structure), each.side)
+            for each in self.analysis.measurements
+            if each.quantity == EDIT_DISTANCE and each.structure is not None
         )
 
     def measured_image(self) -> tuple[Source | None, int | None]:
@@ -275,15 +288,20 @@ def _plane_group(context: Context, name: str, plane: Plane) -> Group:
 
 
 def _landmark_group(context: Context, name: str, at: tuple[float, ...]) -> Group:
+    """A named point; one that a reviewer placed says so, and names no algorithm."""
     code, side = codes.landmark_site(name)
-    return sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+    is_edited = (code, side) in context.edited_landmarks()
+    group = sr.PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=context.tracking(LANDMARK_TRACKING + name),
         referenced_region=_point(context, name, at),
         finding_type=_coded(code),
         finding_category=_coded(codes.ANATOMICAL_POINT),
         finding_sites=[_site(codes.FACE, side)],
-        algorithm_id=_algorithm(context.analysis),
+        algorithm_id=None if is_edited else _algorithm(context.analysis),
     )
+    if is_edited:
+        group[0].ContentSequence.append(_text(codes.COMMENT, PLACED_BY_REVIEWER))
+    return group
 
 
 def _point(context: Context, name: str, at: tuple[float, ...]) -> sr.ImageRegion | sr.ImageRegion3D:

@@ -13,7 +13,7 @@ from pydicom.errors import InvalidDicomError
 from dicom_nodes.objects import codes
 from dicom_nodes.objects.coded_entries import Code, code_of
 from dicom_nodes.objects.foreign_values import FOREIGN_VALUE_FAULTS, foreign_values
-from dicom_nodes.objects.report_content import (
+from dicom_nodes.objects.report_words import (
     LANDMARK_TRACKING,
     PLANE_TRACKING,
     QUALITY_TRACKING,

@@ -16,7 +16,7 @@ from dicom_nodes.objects.foreign_values import foreign_values
 from dicom_nodes.objects.header import InstanceHeader
 from dicom_nodes.objects.measurement_report import read_sources
 from dicom_nodes.objects.pixels import add_rgb_pixels
-from dicom_nodes.objects.sop_classes import SECONDARY_CAPTURE
+from dicom_nodes.objects.sop_classes import SECONDARY_CAPTURE, STRUCTURED_REPORTS
 from dicom_nodes.objects.study_context import (
     apply_identity,
     study_time_of,
@@ -97,7 +97,13 @@ def write_secondary_capture(
         1024,
         is_single_valued=False,
     )
-    dataset.SourceImageSequence = DicomSequence([_reference(each) for each in found.headers])
+    dataset.SourceImageSequence = DicomSequence(
+        [
+            _reference(each)
+            for each in found.headers
+            if each.sop_class_uid not in STRUCTURED_REPORTS  # a reviewer's landmarks
+        ]
+    )
     dataset.BurnedInAnnotation = "NO"
     dataset.RecognizableVisualFeatures = "YES"
     dataset.ContentQualification = "RESEARCH"

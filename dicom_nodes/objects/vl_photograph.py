@@ -57,10 +57,10 @@ def write_vl_photograph(
 ) -> WrittenObject:
     """Wrap a photograph.
 
-    A baseline JPEG that is upright keeps every coded coefficient; its metadata
-    segments, with the place where it was taken, are left out. Anything else is
-    turned upright as its EXIF says and stored without compression, marked as lossy
-    where it came from a lossy file.
+    A baseline JPEG that is upright keeps every coded coefficient and its ICC profile;
+    its metadata segments, with the place where it was taken, are left out. Anything
+    else is turned upright as its EXIF says, a mirroring camera's mirroring too, and
+    stored in sRGB without compression, marked as lossy where it came from a lossy file.
 
     Parameters
     ----------
@@ -147,6 +147,8 @@ def _add_pixels(dataset: Dataset, source: PictureFile) -> str:
     stream = source.stream
     add_pixel_description(dataset, stream.rows, stream.columns, samples=stream.samples)
     dataset.PhotometricInterpretation = _photometric_interpretation(stream)
+    if source.icc_profile is not None:
+        dataset.ICCProfile = source.icc_profile
     dataset.add_new("PixelData", "OB", encapsulate([source.baseline_jpeg]))
     dataset["PixelData"].is_undefined_length = True
     return str(JPEGBaseline8Bit)

@@ -1,9 +1,14 @@
-"""The annotated picture: midline, landmarks and pairs on the face, beside its chimeras."""
+"""The pictures of an analysis: what was measured on the face, and its two chimeric faces.
+
+A viewer shows a whole picture in a part of a screen, so type is large against
+the picture: the smallest is 1/38 of its height. Lines carry a dark rim, so that
+they stand out from any skin and background.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -13,54 +18,49 @@ from PIL import Image, ImageDraw, ImageFont
 from processing.landmarks import FACE_OVAL, LANDMARKS
 from processing.measurement import Measurement, Picture, Side
 from processing.photograph.frame import FaceFrame
-from processing.photograph.readings import HEADLINE_STRUCTURES
+from processing.photograph.readings import AREA_REGIONS, PAIR_STRUCTURES
+from processing.photograph.upright import PAPER, UprightFace, chimeric_face, upright_face
 
 Colour = tuple[int, int, int]
+Place = tuple[float, float]
 
-_FACE_HEIGHT: Final = 1080
-_FACE_WIDTH: Final = 1000
-_LABELS_WIDTH: Final = 350
-_CHIMERA_HEIGHT: Final = _FACE_HEIGHT // 2
-_CHIMERA_WIDTH: Final = 500
-_HEADER_HEIGHT: Final = 84
-_FOOTER_HEIGHT: Final = 40
-_ROOM_ROUND_THE_FACE: Final = 1.25
+_FACE_WIDTH: Final = 900
+_FACE_HEIGHT: Final = 1040
+_PANEL_WIDTH: Final = 480
+_HEADER_HEIGHT: Final = 104
+_FOOTER_HEIGHT: Final = 56
+# Seven tenths of the annotated face.
+_CHIMERA_WIDTH: Final = 630
+_CHIMERA_HEIGHT: Final = 728
+_CAPTION_HEIGHT: Final = 84
+_MARGIN: Final = 24
 
-_PAPER: Final[Colour] = (24, 26, 30)
-_INK: Final[Colour] = (240, 240, 240)
+_HEADLINE_TYPE: Final = 68
+_LARGE_TYPE: Final = 46
+_TYPE: Final = 36
+_SMALL_TYPE: Final = 32
+
+_INK: Final[Colour] = (245, 245, 245)
+_RIM: Final[Colour] = (0, 0, 0)
 _MIDLINE_COLOUR: Final[Colour] = (255, 235, 60)
 _POINT_COLOUR: Final[Colour] = (90, 230, 255)
 _PAIR_COLOURS: Final[Sequence[Colour]] = (
     (86, 180, 233),
-    (230, 159, 0),
-    (0, 200, 140),
-    (240, 110, 170),
-    (180, 160, 255),
-    (213, 120, 60),
+    (255, 175, 40),
+    (60, 225, 150),
+    (255, 130, 190),
+    (195, 175, 255),
+    (240, 140, 90),
 )
-_LABEL_STEP: Final = 96
-
-_TITLES: Final = {
-    "exocanthion": "Exocanthion",
-    "endocanthion": "Endocanthion",
-    "alare": "Alare",
-    "cheilion": "Cheilion",
-    "zygion": "Zygion",
-    "gonion": "Gonion",
-}
+_SHOWN_TURN_DEG: Final = 0.05
+_LABEL_STEP: Final = 100
+_LINE_STEP: Final = 46
+_CONTOUR: Final = (*FACE_OVAL, FACE_OVAL[0])
 
 
-@dataclass(frozen=True, slots=True)
-class _Upright:
-    """The photograph turned so that the midline is vertical and in the middle."""
-
-    picture: Image.Image
-    points: NDArray[np.float64]
-
-
-def annotated_picture(
-    pixels: NDArray[np.uint8], frame: FaceFrame, measurements: Sequence[Measurement]
-) -> Picture:
+def pictures_of(
+    pixels: NDArray[np.uint8], frame: FaceFrame, measurements: Sequence[Measurement], title: str
+) -> tuple[Picture, Picture]:
     """Draw what was measured, for a person who stands before the screen.
 
     Parameters
@@ -71,209 +71,215 @@ def annotated_picture(
         Midline and landmarks.
     measurements : sequence of Measurement
         What is written into the picture.
+    title : str
+        What stands over the picture where there is no symmetry ratio.
 
     Returns
     -------
-    Picture
-        The face, upright, with midline, landmarks and pairs; beside it the two
-        chimeric faces. 1850 x 1204 pixels.
+    tuple of Picture
+        The face, upright, with midline, landmarks, contour and pairs (1380 x 1200
+        pixels), and the faces made of two right and of two left halves (1260 x
+        812 pixels).
     """
-    face = _upright(pixels, frame, _FACE_WIDTH, _FACE_HEIGHT)
-    width = _FACE_WIDTH + _LABELS_WIDTH + _CHIMERA_WIDTH
-    height = _HEADER_HEIGHT + _FACE_HEIGHT + _FOOTER_HEIGHT
-    sheet = Image.new("RGB", (width, height), _PAPER)
-    chimera = _upright(pixels, frame, _CHIMERA_WIDTH, _CHIMERA_HEIGHT).picture
-    for side, top in ((Side.LEFT, 0), (Side.RIGHT, _CHIMERA_HEIGHT)):
-        sheet.paste(_chimera(chimera, side), (_FACE_WIDTH + _LABELS_WIDTH, _HEADER_HEIGHT + top))
+    face = upright_face(pixels, frame, _FACE_WIDTH, _FACE_HEIGHT)
+    return _annotated(face, measurements, title), _chimeras(face)
+
+
+def _annotated(face: UprightFace, measurements: Sequence[Measurement], title: str) -> Picture:
+    width, height = _FACE_WIDTH + _PANEL_WIDTH, _HEADER_HEIGHT + _FACE_HEIGHT + _FOOTER_HEIGHT
+    sheet = Image.new("RGB", (width, height), PAPER)
     sheet.paste(face.picture, (0, _HEADER_HEIGHT))
     draw = ImageDraw.Draw(sheet)
     points = face.points + np.array([0, _HEADER_HEIGHT])
+    values = {
+        (each.quantity, each.structure, each.region, each.side): each for each in measurements
+    }
     _draw_face(draw, points)
-    _draw_pairs(draw, points, measurements)
-    _draw_words(draw, measurements, width, height)
+    _draw_panel(draw, points, values)
+    _draw_header(draw, values, title, width)
+    _draw_sides(draw, _HEADER_HEIGHT + _FACE_HEIGHT / 2, 0, _FACE_WIDTH)
+    draw.text(
+        (_MARGIN, height - _FOOTER_HEIGHT + 10),
+        "For research use only, not a medical device. Ratio: smaller / larger. ± standard "
+        "uncertainty.",
+        fill=_INK,
+        font=_font(_SMALL_TYPE),
+    )
     return Picture(
         name="photograph-symmetry",
-        caption="Facial symmetry on the frontal photograph: midline, pairs of landmarks, and the "
-        "faces made of two left and of two right halves",
+        caption="Facial symmetry on the frontal photograph: midline, landmarks, contour and the "
+        "pairs that were compared; sides are the patient's",
         pixels=np.array(sheet, dtype=np.uint8),
     )
 
 
-def _upright(pixels: NDArray[np.uint8], frame: FaceFrame, width: int, height: int) -> _Upright:
-    oval = frame.seen[list(FACE_OVAL)]
-    half_width = float(np.abs(oval[:, 0]).max())
-    low, high = float(oval[:, 1].min()), float(oval[:, 1].max())
-    per_px = _ROOM_ROUND_THE_FACE * max(2 * half_width / width, (high - low) / height)
-    middle = (width - 1) / 2, (height - 1) / 2
-    height_of_middle = (low + high) / 2
-
-    # Column and row of the photograph for the sheet's pixel (column, row).
-    across, down = per_px * frame.left, -per_px * frame.up
-    start = frame.origin_px + height_of_middle * frame.up - middle[0] * across - middle[1] * down
-    corners = np.array([start + c * across + r * down for c in (0, width) for r in (0, height)])
-    first = np.maximum(np.floor(corners.min(axis=0)).astype(int) - 2, 0)
-    last = np.ceil(corners.max(axis=0)).astype(int) + 3
-    part = Image.fromarray(
-        np.ascontiguousarray(pixels[first[1] : max(last[1], 0), first[0] : max(last[0], 0)])
+def _chimeras(face: UprightFace) -> Picture:
+    size = (_CHIMERA_WIDTH, _CHIMERA_HEIGHT)
+    upright = np.asarray(face.picture.resize(size, Image.Resampling.BILINEAR))
+    sheet = Image.new("RGB", (2 * _CHIMERA_WIDTH, _CHIMERA_HEIGHT + _CAPTION_HEIGHT), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for column, side in ((0, Side.RIGHT), (_CHIMERA_WIDTH, Side.LEFT)):
+        sheet.paste(Image.fromarray(chimeric_face(upright, side)), (column, 0))
+        draw.text(
+            (column + _CHIMERA_WIDTH / 2, _CHIMERA_HEIGHT + _CAPTION_HEIGHT / 2),
+            f"Two {side.value} halves",
+            fill=_INK,
+            font=_font(_LARGE_TYPE),
+            anchor="mm",
+        )
+    middle = (_CHIMERA_WIDTH, 0, _CHIMERA_WIDTH, _CHIMERA_HEIGHT + _CAPTION_HEIGHT)
+    draw.line(middle, fill=PAPER, width=6)
+    return Picture(
+        name="photograph-chimeras",
+        caption="Chimeric faces: two right halves and two left halves of the patient's face",
+        pixels=np.array(sheet, dtype=np.uint8),
     )
-    reduced = max(1, int(per_px))
-    part = part.reduce(reduced)
-    across, down = across / reduced, down / reduced
-    # Pillow's transform counts from the edge of the first pixel.
-    start = (start + 0.5 - first) / reduced - (across + down) / 2
-    picture = part.transform(
-        (width, height),
-        Image.Transform.AFFINE,
-        (across[0], down[0], start[0], across[1], down[1], start[1]),
-        resample=Image.Resampling.BICUBIC,
-        fillcolor=_PAPER,
-    )
-    points = np.column_stack(
-        [
-            middle[0] + frame.seen[:, 0] / per_px,
-            middle[1] - (frame.seen[:, 1] - height_of_middle) / per_px,
-        ]
-    )
-    return _Upright(picture, points)
 
 
-def _chimera(face: Image.Image, side: Side) -> Image.Image:
-    """The face made of one of the patient's sides and its mirror image."""
-    pixels = np.asarray(face)
-    half = pixels.shape[1] // 2
-    if side is Side.LEFT:
-        kept = pixels[:, half:]
-        return Image.fromarray(np.hstack([kept[:, ::-1], kept]))
-    kept = pixels[:, :half]
-    return Image.fromarray(np.hstack([kept, kept[:, ::-1]]))
+_Values = Mapping[tuple[str, str | None, str | None, Side | None], Measurement]
 
 
 def _draw_face(draw: ImageDraw.ImageDraw, points: NDArray[np.float64]) -> None:
-    middle = _FACE_WIDTH / 2
-    draw.line(
-        [(middle, _HEADER_HEIGHT), (middle, _HEADER_HEIGHT + _FACE_HEIGHT)],
-        fill=_MIDLINE_COLOUR,
-        width=3,
-    )
-    contour = [_place(points[index]) for index in (*FACE_OVAL, FACE_OVAL[0])]
-    draw.line(contour, fill=_INK, width=2)
+    middle = (_FACE_WIDTH - 1) / 2
+    _line(draw, [_place(points[index]) for index in _CONTOUR], _INK, 3)
+    top, bottom = _HEADER_HEIGHT, _HEADER_HEIGHT + _FACE_HEIGHT
+    _line(draw, [(middle, top), (middle, bottom)], _MIDLINE_COLOUR, 4)
     for index in LANDMARKS.values():
-        _dot(draw, _place(points[index]), 4, _POINT_COLOUR)
+        _dot(draw, _place(points[index]), 5, _POINT_COLOUR)
 
 
-def _draw_pairs(
-    draw: ImageDraw.ImageDraw, points: NDArray[np.float64], measurements: Sequence[Measurement]
-) -> None:
-    """A line through each pair, and beside the face its ratio and distances."""
-    heights = {
-        structure: float(
-            np.mean([points[LANDMARKS[f"{structure}_{side.value}"]][1] for side in Side])
-        )
-        for structure in HEADLINE_STRUCTURES
-    }
-    order = sorted(HEADLINE_STRUCTURES, key=lambda each: heights[each])
-    tops = _spread([heights[each] - _LABEL_STEP / 2 for each in order])
-    for structure, top in zip(order, tops, strict=True):
-        colour = _PAIR_COLOURS[HEADLINE_STRUCTURES.index(structure)]
+def _draw_panel(draw: ImageDraw.ImageDraw, points: NDArray[np.float64], values: _Values) -> None:
+    """Pairs with their ratios, joined to the face; below them what has no pair of points."""
+    lines = [each for each in (*_areas(values), *_differences(values)) if each]
+    room = (
+        _HEADER_HEIGHT + 8,
+        _HEADER_HEIGHT + _FACE_HEIGHT - _LINE_STEP * len(lines) - 8,
+    )
+    compared = [each for each in PAIR_STRUCTURES if ("pair_ratio", each, None, None) in values]
+    heights = {each: _height_of(points, each) for each in compared}
+    compared.sort(key=lambda each: heights[each])
+    tops = _spread([heights[each] - _LABEL_STEP / 2 for each in compared], room)
+    for structure, top in zip(compared, tops, strict=True):
+        colour = _PAIR_COLOURS[PAIR_STRUCTURES.index(structure)]
         right, left = (
             _place(points[LANDMARKS[f"{structure}_{side}"]]) for side in ("right", "left")
         )
-        draw.line([right, left], fill=colour, width=4)
+        label = (_FACE_WIDTH + _MARGIN, top)
+        _line(draw, [left, (_FACE_WIDTH + 6, top + 28)], colour, 2)
+        _line(draw, [right, left], colour, 5)
         for end in (right, left):
-            _dot(draw, end, 7, colour)
-        label = (_FACE_WIDTH + 24, top)
-        draw.line([left, (_FACE_WIDTH + 8, top + 22)], fill=colour, width=1)
-        ratio = _value(measurements, "pair_ratio", structure)
-        draw.text(label, f"{_TITLES[structure]} {ratio:.3f}", fill=colour, font=_font(34))
-        by_side = [
-            f"{side.value[0].upper()} "
-            f"{_value(measurements, 'midline_distance', structure, side):.1f}"
-            for side in (Side.RIGHT, Side.LEFT)
-        ]
-        draw.text((label[0], top + 42), f"{'   '.join(by_side)} mm", fill=_INK, font=_font(26))
-
-
-def _draw_words(
-    draw: ImageDraw.ImageDraw, measurements: Sequence[Measurement], width: int, height: int
-) -> None:
-    headline = next(each for each in measurements if each.quantity == "symmetry_ratio")
-    draw.text(
-        (24, 14),
-        f"Symmetry ratio {headline.value:.3f} ± {headline.uncertainty:.3f}",
-        fill=_INK,
-        font=_font(48),
-    )
-    yaw = _value(measurements, "yaw", "head")
-    draw.text(
-        (width - 24, 26),
-        f"Head turned {abs(yaw):.1f}° to the patient's {'left' if yaw > 0 else 'right'}",
-        fill=_INK,
-        font=_font(30),
-        anchor="ra",
-    )
-    bottom = _HEADER_HEIGHT + _FACE_HEIGHT
-    for at, word in ((20, "RIGHT"), (_FACE_WIDTH - 20, "LEFT")):
+            _dot(draw, end, 9, colour)
+        ratio = values["pair_ratio", structure, None, None].value
+        draw.text(label, structure.capitalize(), fill=colour, font=_font(_LARGE_TYPE))
         draw.text(
-            (at, _HEADER_HEIGHT + 12),
+            (_FACE_WIDTH + _PANEL_WIDTH - _MARGIN, top),
+            f"{ratio:.3f}",
+            fill=colour,
+            font=_font(_LARGE_TYPE),
+            anchor="ra",
+        )
+        distances = "   ".join(
+            f"{side.value[0].upper()} {values['midline_distance', structure, None, side].value:.1f}"
+            for side in (Side.RIGHT, Side.LEFT)
+        )
+        draw.text((label[0], top + 52), f"{distances} mm", fill=_INK, font=_font(_TYPE))
+    for row, line in enumerate(lines):
+        at = (_FACE_WIDTH + _MARGIN, room[1] + 8 + _LINE_STEP * row)
+        draw.text(at, line, fill=_INK, font=_font(_TYPE))
+
+
+def _height_of(points: NDArray[np.float64], structure: str) -> float:
+    return float(np.mean([points[LANDMARKS[f"{structure}_{side.value}"], 1] for side in Side]))
+
+
+def _areas(values: _Values) -> Iterable[str]:
+    areas = {
+        region: values["area_ratio", "hemiface", region, None].value
+        for region in AREA_REGIONS
+        if ("area_ratio", "hemiface", region, None) in values
+    }
+    if areas:
+        yield f"Area {areas['whole']:.3f}"
+        yield "  thirds " + "  ".join(f"{areas[each]:.2f}" for each in AREA_REGIONS[1:])
+
+
+_COMPARED: Final = (
+    ("Brow", "brow_height_difference", "brow", "higher"),
+    ("Fissure", "palpebral_fissure_height_difference", "eye", "wider"),
+    ("Mouth", "commissure_height_difference", "cheilion", "higher"),
+    ("Excursion", "commissure_excursion_difference", "cheilion", "more"),
+)
+
+
+def _differences(values: _Values) -> Iterable[str]:
+    for title, quantity, structure, more in _COMPARED:
+        found = values.get((quantity, structure, None, None))
+        if found is not None:
+            side = "L" if found.value > 0 else "R"
+            yield f"{title} {side} {abs(found.value):.1f} mm {more}"
+    chin = values.get(("chin_deviation", "gnathion", None, None))
+    if chin is not None:
+        yield f"Chin {abs(chin.value):.1f} mm to {'L' if chin.value > 0 else 'R'}"
+
+
+def _draw_header(draw: ImageDraw.ImageDraw, values: _Values, title: str, width: int) -> None:
+    yaw = values["yaw", "head", None, None].value
+    turned = f"Head turned {abs(yaw):.1f}° to {'L' if yaw > 0 else 'R'}"
+    remarks = [turned if abs(yaw) >= _SHOWN_TURN_DEG else "Head not turned"]
+    headline = values.get(("symmetry_ratio", "face", None, None))
+    if headline is not None:
+        title = f"Symmetry {headline.value:.3f} ± {headline.uncertainty:.3f}"
+        remarks.insert(0, headline.method.partition(":")[0].replace("_", " "))
+    draw.text((_MARGIN, 14), title, fill=_INK, font=_font(_HEADLINE_TYPE))
+    for row, remark in enumerate(remarks):
+        at = (width - _MARGIN, 12 + 42 * row)
+        draw.text(at, remark, fill=_INK, font=_font(_TYPE), anchor="ra")
+
+
+def _draw_sides(draw: ImageDraw.ImageDraw, row: float, first: float, last: float) -> None:
+    """The patient's sides, at the edges of the photograph."""
+    for column, word, anchor in ((first + 14, "R", "lm"), (last - 14, "L", "rm")):
+        draw.text(
+            (column, row),
             word,
             fill=_INK,
-            font=_font(34),
-            anchor="la" if at < _FACE_WIDTH / 2 else "ra",
-            stroke_width=2,
-            stroke_fill=_PAPER,
+            font=_font(2 * _LARGE_TYPE),
+            anchor=anchor,
+            stroke_width=6,
+            stroke_fill=_RIM,
         )
-    for side, top in ((Side.LEFT, 0), (Side.RIGHT, _CHIMERA_HEIGHT)):
-        draw.text(
-            (_FACE_WIDTH + _LABELS_WIDTH + 12, _HEADER_HEIGHT + top + 8),
-            f"Two {side.value} halves",
-            fill=_INK,
-            font=_font(28),
-            stroke_width=2,
-            stroke_fill=_PAPER,
-        )
-    draw.text(
-        (24, bottom + 6),
-        "For research use only, not a medical device. Sides are the patient's. "
-        "Ratio: min(L,R)/max(L,R) of the distances to the midline.",
-        fill=_INK,
-        font=_font(22),
-    )
 
 
-def _spread(tops: list[float]) -> list[float]:
-    """Move labels apart so that they do not overlap, and keep them on the sheet."""
+def _spread(tops: list[float], room: tuple[float, float]) -> list[float]:
+    """Move labels apart so that they do not overlap, and keep them within the room."""
     placed: list[float] = []
     for top in tops:
-        placed.append(max(top, placed[-1] + _LABEL_STEP) if placed else max(top, _HEADER_HEIGHT))
-    beyond = placed[-1] + _LABEL_STEP - (_HEADER_HEIGHT + _FACE_HEIGHT)
-    limit = placed[-1] - max(0.0, beyond)
+        placed.append(max(top, placed[-1] + _LABEL_STEP) if placed else max(top, room[0]))
+    limit = room[1] - _LABEL_STEP
     for index in range(len(placed) - 1, -1, -1):
         placed[index] = min(placed[index], limit)
         limit = placed[index] - _LABEL_STEP
     return placed
 
 
-def _value(
-    measurements: Sequence[Measurement], quantity: str, structure: str, side: Side | None = None
-) -> float:
-    return next(
-        each.value
-        for each in measurements
-        if (each.quantity, each.structure, each.side) == (quantity, structure, side)
-    )
-
-
-def _place(point: NDArray[np.float64]) -> tuple[float, float]:
+def _place(point: NDArray[np.float64]) -> Place:
     return float(point[0]), float(point[1])
 
 
-def _dot(draw: ImageDraw.ImageDraw, at: tuple[float, float], radius: float, colour: Colour) -> None:
+def _line(draw: ImageDraw.ImageDraw, places: list[Place], colour: Colour, width: int) -> None:
+    draw.line(places, fill=_RIM, width=width + 4, joint="curve")
+    draw.line(places, fill=colour, width=width, joint="curve")
+
+
+def _dot(draw: ImageDraw.ImageDraw, at: Place, radius: float, colour: Colour) -> None:
     draw.ellipse(
         (at[0] - radius, at[1] - radius, at[0] + radius, at[1] + radius),
         fill=colour,
-        outline=_PAPER,
+        outline=_RIM,
+        width=2,
     )
 
 
+@cache
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from processing.landmarks import FACE_OVAL, LANDMARKS
 from processing.measurement import QualityCheck
 from processing.photograph.pose import Pose
 from processing.photograph.scale import LARGEST_IRIS_MM, Scale
+from processing.photograph.visibility import Visibility
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class PhotographLimits:
     pitch_limit_deg: float = 15.0
     roll_limit_deg: float = 20.0
     smallest_picture_px: int = 64
-    smallest_face_px: float = 80.0
+    smallest_face_px: float = 200.0
     largest_disagreement_mm: float = 5.0
     other_face_fraction: float = 1 / 3
 
@@ -56,10 +58,10 @@ def refused_before_detection(photograph: Photograph, limits: PhotographLimits) -
             f"The photograph is coded as a {photograph.view.value} view; facial symmetry is "
             f"measured on a frontal view only."
         )
-    if photograph.expression is not None and photograph.expression is not Expression.REPOSE:
+    if photograph.expression is Expression.OTHER:
         return (
-            f"The photograph is coded with the expression '{photograph.expression.value}'; facial "
-            f"symmetry is measured on a face in repose only."
+            "The photograph is coded with an expression that is none of those that are measured "
+            "(repose, smile, raised brows, eyes shut)."
         )
     return None
 
@@ -88,8 +90,21 @@ def quality_checks(
     pose: Pose,
     scale: Scale,
     limits: PhotographLimits,
+    visibility: Visibility | None = None,
 ) -> tuple[QualityCheck, ...]:
-    """All checks of a detected face with their values."""
+    """All checks of a face with their values.
+
+    Parameters
+    ----------
+    photograph : Photograph
+    face : DetectedFace
+    pose : Pose
+    scale : Scale
+    limits : PhotographLimits
+    visibility : Visibility, optional
+        From `processing.photograph.visibility.visibility_of`; None where a
+        reviewer placed the landmarks and answers for what is seen.
+    """
     checks = [
         _at_most("yaw", pose.yaw_deg, "deg", limits.yaw_limit_deg),
         _at_most("pitch", pose.pitch_deg, "deg", limits.pitch_limit_deg),
@@ -103,6 +118,8 @@ def quality_checks(
             limits.largest_disagreement_mm,
         ),
     ]
+    if visibility is not None:
+        checks += _checks_of_visibility(visibility, photograph.expression)
     if scale.stated_iris_mm is not None:
         checks.append(
             QualityCheck(
@@ -116,14 +133,37 @@ def quality_checks(
     return tuple(checks)
 
 
+def _checks_of_visibility(
+    visibility: Visibility, expression: Expression | None
+) -> Iterator[QualityCheck]:
+    yield _holds("photographic_shading", visibility.is_photograph)
+    if expression is not Expression.EYES_SHUT:
+        yield _holds("eyes_open", visibility.eyes_are_open)
+        # The iris behind shut lids is not hidden by anything: one reason is enough.
+        yield _holds("eyes_seen", visibility.eyes_are_seen or not visibility.eyes_are_open)
+    yield _holds("mouth_seen", visibility.mouth_is_seen)
+
+
 def refused_by_quality(checks: Iterable[QualityCheck]) -> str | None:
     """Why the checks that failed forbid to measure, for a clinician; None when none does."""
+    failed = [each for each in checks if not each.passed]
+    profiles = [each for each in failed if each.check == "yaw" and abs(each.value) >= _PROFILE_DEG]
+    if profiles:
+        return _PROFILE_REASON.format(value=profiles[0].value, limit=profiles[0].limit)
     reasons = [
         _REASONS[each.check].format(value=each.value, limit=each.limit)
-        for each in checks
-        if not each.passed and each.check in _REASONS
+        for each in failed
+        if each.check in _REASONS
     ]
     return " ".join(reasons) or None
+
+
+# Turned so far that one eye or its canthus is not seen and nothing else can be judged.
+_PROFILE_DEG: Final = 25.0
+_PROFILE_REASON: Final = (
+    "Not a frontal view: a profile or oblique view, turned by about {value:+.0f} degrees, + to the "
+    "patient's left; at most {limit:g} degrees either way can be measured."
+)
 
 
 # A stated pixel spacing that is not believed is replaced by the iris: no reason to refuse.
@@ -132,6 +172,13 @@ _REASONS = {
     "the patient's left; at most {limit:g} degrees either way can be measured.",
     "pitch": "Not a frontal view: the head is nodded (pitch) by {value:+.1f} degrees, + upward; "
     "at most {limit:g} degrees either way can be measured.",
+    "photographic_shading": "This does not look like a photograph of a face: it is filled and "
+    "outlined as a drawing is, or overexposed.",
+    "eyes_open": "The eyes are shut. A face in repose with both eyes open is needed.",
+    "eyes_seen": "An eye cannot be seen: no iris stands out beside its white, or one eye does not "
+    "look like the other. It may be covered by glasses, hair or a hand, or this is no living face.",
+    "mouth_seen": "The mouth cannot be seen: no line between lips was found where it should be. It "
+    "may be covered by a hand or a mask, or this is no living face.",
     "roll": "The head is tilted (roll) by {value:+.1f} degrees; at most {limit:g} degrees either "
     "way can be measured.",
     "face_width": "The face is only {value:.0f} pixels wide; at least {limit:g} are needed. Send "
@@ -155,6 +202,10 @@ def _distance_to_border_px(photograph: Photograph, face: DetectedFace) -> float:
     contour = face.points_px[list(FACE_OVAL)] + 0.5
     inside = np.concatenate([contour, (columns, rows) - contour])
     return float(inside.min())
+
+
+def _holds(check: str, passed: bool) -> QualityCheck:
+    return QualityCheck(check, float(passed), "1", 1.0, passed)
 
 
 def _at_most(check: str, value: float, unit: str, limit: float) -> QualityCheck:

@@ -1,23 +1,28 @@
 """What is read off a face: the definitions of the measures.
 
 Ratios are kept here as the logarithm of left over right, which is smooth and
-keeps its sign; `results` turns them into the published numbers.
+keeps its sign; `results` turns them into the published numbers. Everything
+takes the leading axes of `FaceInputs`, so that one call reads off the face and
+all its neighbours within the uncertainties.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from processing.inputs import Expression
 from processing.landmarks import FACE_OVAL, LANDMARKS
 from processing.measurement import Side
-from processing.photograph.frame import MIDLINE_PAIRS, FaceFrame, FaceInputs, face_frame
+from processing.photograph.frame import FaceFrame, FaceInputs, face_frame
+from processing.photograph.hemifaces import hemiface_area, hemiface_width
+from processing.photograph.midline import Midline
 
-HEADLINE_STRUCTURES: Final = (
+PAIR_STRUCTURES: Final = (
     "exocanthion",
     "endocanthion",
     "alare",
@@ -25,12 +30,55 @@ HEADLINE_STRUCTURES: Final = (
     "zygion",
     "gonion",
 )
-"""The pairs whose mean ratio is the headline; a change of this list changes the version."""
+"""The pairs whose distances to the midline are compared."""
+
+FACE_CONTOUR: Final = "face_contour"
+"""The structure of what is measured to the contour of the face."""
 
 AREA_REGIONS: Final = ("whole", "upper", "middle", "lower")
 
+WIDTH_LEVELS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "eye": ("exocanthion_left", "exocanthion_right"),
+        "nose": ("subnasale",),
+        "mouth": ("stomion",),
+        "chin": ("sublabiale",),
+    }
+)
+"""Regions at whose height the width of a hemiface is taken, and the landmarks at that height."""
+
 _BROW_POINTS: Final = ("brow_lateral", "brow_peak", "brow_medial")
+_LID_POINTS: Final = ("palpebrale_superius", "palpebrale_inferius")
+_LID_LANDMARKS: Final[Mapping[str, tuple[str, ...]]] = {
+    "palpebral_fissure_height": _LID_POINTS,
+    "margin_reflex_distance_1": ("palpebrale_superius", "iris_centre"),
+    "margin_reflex_distance_2": ("palpebrale_inferius", "iris_centre"),
+}
+_CUTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "upper": ("glabella",),
+    "middle": ("glabella", "subnasale"),
+    "lower": ("subnasale",),
+    **WIDTH_LEVELS,
+}
 _SMALLEST_PART_PX: Final = 1e-3
+
+
+def _sided(*names: str) -> tuple[str, ...]:
+    return tuple(f"{name}_{side.value}" for name in names for side in Side)
+
+
+_PUPILS: Final = _sided("iris_centre")
+_NEEDED: Final[Mapping[Expression, tuple[str, ...]]] = {
+    Expression.REPOSE: (
+        *_sided(*PAIR_STRUCTURES, *_BROW_POINTS, *_LID_POINTS),
+        *(name for name, index in LANDMARKS.items() if index in FACE_OVAL),
+        *(name for names in WIDTH_LEVELS.values() for name in names),
+        "glabella",
+    ),
+    Expression.SMILE: (*_sided("cheilion"), "labiale_inferius"),
+    Expression.BROWS_RAISED: _sided(*_BROW_POINTS),
+    Expression.EYES_SHUT: _sided(*_LID_POINTS),
+}
 
 
 class Reading(NamedTuple):
@@ -42,32 +90,57 @@ class Reading(NamedTuple):
     side: Side | None = None
 
 
-def used_landmarks() -> tuple[int, ...]:
-    """Indices of all landmarks that a reading depends on."""
-    paired = {
-        f"{name}_{side.value}"
-        for name in (
-            *HEADLINE_STRUCTURES,
-            *MIDLINE_PAIRS,
-            *_BROW_POINTS,
-            "palpebrale_superius",
-            "palpebrale_inferius",
-        )
-        for side in Side
-    }
-    named = {LANDMARKS[name] for name in (*paired, "gnathion", "glabella", "subnasale")}
+Readings = dict[Reading, NDArray[np.float64]]
+"""Values with the leading axes of the inputs."""
+
+
+def used_landmarks(midline: Midline) -> tuple[int, ...]:
+    """Indices of all landmarks that any reading depends on."""
+    names = {name for each in _NEEDED.values() for name in each}
+    named = {LANDMARKS[name] for name in (*names, *midline.landmarks, *_PUPILS)}
     return tuple(sorted(named | set(FACE_OVAL)))
 
 
-def read_off(inputs: FaceInputs) -> dict[Reading, float]:
+def needed_landmarks(midline: Midline, expression: Expression) -> tuple[str, ...]:
+    """Names of the landmarks without which a face cannot be read off.
+
+    The contour is more than its named landmarks; these are the least it needs.
+    """
+    return tuple(dict.fromkeys((*_PUPILS, *midline.landmarks, *_NEEDED[expression])))
+
+
+def landmarks_of(reading: Reading) -> tuple[str, ...]:
+    """Names of what a reading is taken from, beside the midline; `FACE_CONTOUR` is all of it."""
+    sides = (reading.side,) if reading.side is not None else tuple(Side)
+    quantity = reading.quantity.removesuffix("_difference")
+    if reading.structure in (FACE_CONTOUR, "hemiface"):
+        return (FACE_CONTOUR, *_CUTS.get(str(reading.region), ()))
+    names = {"brow": _BROW_POINTS, "eye": _LID_LANDMARKS.get(quantity, ())}.get(
+        str(reading.structure), (str(reading.structure),)
+    )
+    sided = tuple(f"{name}_{side.value}" for name in names for side in sides)
+    if quantity in ("commissure_excursion", "smile_angle"):
+        return (*sided, "labiale_inferius")
+    return tuple(name for name in sided if name in LANDMARKS) or names
+
+
+def read_off(inputs: FaceInputs, expression: Expression = Expression.REPOSE) -> Readings:
     """All readings of a face.
+
+    Parameters
+    ----------
+    inputs : FaceInputs
+    expression : Expression
+        What the face was asked to do; only what means something then is read off.
 
     Returns
     -------
-    dict of Reading to float
+    dict of Reading to (...) float64 array
         Lengths in mm, angles in degrees, ``log_pair_ratio`` and
-        ``log_area_ratio`` as natural logarithms of left over right. Vertical
-        differences are left minus right, + when the left is higher.
+        ``log_area_ratio`` as natural logarithms of left over right. Differences
+        are left minus right, + when the left is higher or larger.
+        ``midline_column`` is where the midline crosses the line between the
+        pupils, in pixels.
 
     Raises
     ------
@@ -75,108 +148,179 @@ def read_off(inputs: FaceInputs) -> dict[Reading, float]:
         If a paired landmark lies on the wrong side of the midline.
     """
     frame = face_frame(inputs)
-    readings: dict[Reading, float] = {}
-    readings.update(_midline_distances(frame, inputs.mm_per_px))
-    readings.update(_area_ratios(frame))
-    readings.update(_vertical_differences(frame, inputs.mm_per_px))
-    readings.update(_eyes(frame, inputs.mm_per_px))
-    readings[Reading("chin_deviation", "gnathion")] = (
-        float(frame.point("gnathion")[0]) * inputs.mm_per_px
-    )
-    readings[Reading("ocular_cant", "exocanthion")] = _cant_deg(frame, "exocanthion")
-    readings[Reading("oral_cant", "cheilion")] = _cant_deg(frame, "cheilion")
+    readings: Readings = {}
+    readings.update(_midline(frame))
+    for part in _PARTS[expression]:
+        readings.update(part(frame, inputs.mm_per_px))
     return readings
 
 
-def _midline_distances(frame: FaceFrame, mm_per_px: float) -> Iterator[tuple[Reading, float]]:
-    for structure in HEADLINE_STRUCTURES:
-        left = float(frame.point(f"{structure}_left")[0])
-        right = -float(frame.point(f"{structure}_right")[0])
-        if left <= 0 or right <= 0:
+def _midline(frame: FaceFrame) -> Iterator[tuple[Reading, NDArray[np.float64]]]:
+    leaning = np.degrees(np.arctan2(frame.up[..., 0], -frame.up[..., 1]))
+    yield Reading("midline_angle", "midline"), leaning
+    yield Reading("midline_column", "midline"), frame.origin_px[..., 0]
+
+
+def _symmetry(
+    frame: FaceFrame, mm_per_px: float | NDArray[np.float64]
+) -> Iterator[tuple[Reading, NDArray[np.float64]]]:
+    for structure in PAIR_STRUCTURES:
+        left = frame.point(f"{structure}_left")[..., 0]
+        right = -frame.point(f"{structure}_right")[..., 0]
+        if not ((left > 0).all() and (right > 0).all()):
             raise ValueError(f"both {structure} points lie on the same side of the midline")
-        yield Reading("midline_distance", structure, side=Side.LEFT), left * mm_per_px
-        yield Reading("midline_distance", structure, side=Side.RIGHT), right * mm_per_px
-        yield Reading("log_pair_ratio", structure), math.log(left / right)
+        yield from _both_distances(left, right, mm_per_px, structure, None)
+    contour = frame.corrected[..., FACE_OVAL, :]
+    for region, names in WIDTH_LEVELS.items():
+        height = np.mean([frame.point(name)[..., 1] for name in names], axis=0)
+        left = hemiface_width(contour, Side.LEFT, height)
+        right = hemiface_width(contour, Side.RIGHT, height)
+        if not ((left > 0).all() and (right > 0).all()):
+            raise ValueError(f"the contour of the face is not beside the {region}")
+        yield from _both_distances(left, right, mm_per_px, FACE_CONTOUR, region)
+    yield from _area_ratios(frame, contour)
+    yield (
+        Reading("chin_deviation", "gnathion"),
+        frame.point("gnathion")[..., 0] * mm_per_px,
+    )
 
 
-def _area_ratios(frame: FaceFrame) -> Iterator[tuple[Reading, float]]:
+def _both_distances(
+    left: NDArray[np.float64],
+    right: NDArray[np.float64],
+    mm_per_px: float | NDArray[np.float64],
+    structure: str,
+    region: str | None,
+) -> Iterator[tuple[Reading, NDArray[np.float64]]]:
+    yield Reading("midline_distance", structure, region, Side.LEFT), left * mm_per_px
+    yield Reading("midline_distance", structure, region, Side.RIGHT), right * mm_per_px
+    yield Reading("log_pair_ratio", structure, region), np.log(left / right)
+
+
+def _area_ratios(
+    frame: FaceFrame, contour: NDArray[np.float64]
+) -> Iterator[tuple[Reading, NDArray[np.float64]]]:
     """Areas of the face's contour beside the midline, whole and by thirds.
 
     The thirds are cut by horizontals through glabella and subnasale.
     """
-    contour = frame.corrected[list(FACE_OVAL)]
-    upper_cut, lower_cut = float(frame.point("glabella")[1]), float(frame.point("subnasale")[1])
-    bands = {
-        "whole": (-math.inf, math.inf),
-        "upper": (upper_cut, math.inf),
-        "middle": (lower_cut, upper_cut),
-        "lower": (-math.inf, lower_cut),
+    glabella, subnasale = (frame.point(name)[..., 1] for name in ("glabella", "subnasale"))
+    bands: dict[str, tuple[ArrayLike, ArrayLike]] = {
+        "whole": (-np.inf, np.inf),
+        "upper": (glabella, np.inf),
+        "middle": (subnasale, glabella),
+        "lower": (-np.inf, subnasale),
     }
-    for side_sign, half in ((1.0, "left"), (-1.0, "right")):
-        if _area(_clipped(contour, axis=0, sign=side_sign, bound=0.0)) < _SMALLEST_PART_PX:
-            raise ValueError(f"no part of the {half} face lies beside the midline")
     for region, (low, high) in bands.items():
-        band = _clipped(contour, axis=1, sign=1.0, bound=low)
-        band = _clipped(band, axis=1, sign=-1.0, bound=-high)
-        left = _area(_clipped(band, axis=0, sign=1.0, bound=0.0))
-        right = _area(_clipped(band, axis=0, sign=-1.0, bound=0.0))
-        if min(left, right) < _SMALLEST_PART_PX:
+        left, right = (hemiface_area(contour, side, low, high) for side in (Side.LEFT, Side.RIGHT))
+        if not ((left > _SMALLEST_PART_PX).all() and (right > _SMALLEST_PART_PX).all()):
             raise ValueError(f"the {region} face has no area on one side of the midline")
-        yield Reading("log_area_ratio", region=region), math.log(left / right)
+        yield Reading("log_area_ratio", "hemiface", region), np.log(left / right)
 
 
-def _vertical_differences(frame: FaceFrame, mm_per_px: float) -> Iterator[tuple[Reading, float]]:
-    def height(names: tuple[str, ...], side: Side) -> float:
-        return float(np.mean([frame.point(f"{name}_{side.value}")[1] for name in names]))
+def _brows(
+    frame: FaceFrame, mm_per_px: float | NDArray[np.float64]
+) -> Iterator[tuple[Reading, NDArray[np.float64]]]:
+    left, right = (
+        np.mean([frame.point(f"{name}_{side.value}")[..., 1] for name in _BROW_POINTS], axis=0)
+        * mm_per_px
+        for side in (Side.LEFT, Side.RIGHT)
+    )
+    yield Reading("brow_height", "brow", side=Side.LEFT), left
+    yield Reading("brow_height", "brow", side=Side.RIGHT), right
+    yield Reading("brow_height_difference", "brow"), left - right
 
-    for quantity, structure, names in (
-        ("commissure_height_difference", "cheilion", ("cheilion",)),
-        ("brow_height_difference", "brow", _BROW_POINTS),
-    ):
-        difference = height(names, Side.LEFT) - height(names, Side.RIGHT)
-        yield Reading(quantity, structure), difference * mm_per_px
+
+def _mouth(
+    frame: FaceFrame, mm_per_px: float | NDArray[np.float64]
+) -> Iterator[tuple[Reading, NDArray[np.float64]]]:
+    left, right = (
+        frame.point(f"cheilion_{side}")[..., 1] * mm_per_px for side in ("left", "right")
+    )
+    yield Reading("commissure_height", "cheilion", side=Side.LEFT), left
+    yield Reading("commissure_height", "cheilion", side=Side.RIGHT), right
+    yield Reading("commissure_height_difference", "cheilion"), left - right
+    yield Reading("oral_cant", "cheilion"), _cant_deg(frame, "cheilion")
 
 
-def _eyes(frame: FaceFrame, mm_per_px: float) -> Iterator[tuple[Reading, float]]:
+def _smile(
+    frame: FaceFrame, mm_per_px: float | NDArray[np.float64]
+) -> Iterator[tuple[Reading, NDArray[np.float64]]]:
+    """Where the commissures are, from the point where the midline crosses the lower lip."""
+    lip = frame.point("labiale_inferius")[..., 1]
+    excursions = {}
+    for side, sign in ((Side.LEFT, 1.0), (Side.RIGHT, -1.0)):
+        commissure = frame.point(f"cheilion_{side.value}")
+        outward, upward = sign * commissure[..., 0], commissure[..., 1] - lip
+        excursions[side] = np.hypot(outward, upward) * mm_per_px
+        yield Reading("midline_distance", "cheilion", side=side), outward * mm_per_px
+        yield Reading("commissure_excursion", "cheilion", side=side), excursions[side]
+        angle = np.degrees(np.arctan2(upward, outward))
+        yield Reading("smile_angle", "cheilion", side=side), angle
+    yield (
+        Reading("commissure_excursion_difference", "cheilion"),
+        excursions[Side.LEFT] - excursions[Side.RIGHT],
+    )
+
+
+def _eyes(
+    frame: FaceFrame, mm_per_px: float | NDArray[np.float64]
+) -> Iterator[tuple[Reading, NDArray[np.float64]]]:
+    """Fissure and margin reflex distances, and what the left has more of each."""
+    heights: dict[str, dict[Side, NDArray[np.float64]]] = {}
     for side in Side:
-        upper = float(frame.point(f"palpebrale_superius_{side.value}")[1])
-        lower = float(frame.point(f"palpebrale_inferius_{side.value}")[1])
-        pupil = float(frame.point(f"iris_centre_{side.value}")[1])
+        upper, lower, pupil = (
+            frame.point(f"{name}_{side.value}")[..., 1] for name in (*_LID_POINTS, "iris_centre")
+        )
         for quantity, value in (
             ("palpebral_fissure_height", upper - lower),
             ("margin_reflex_distance_1", upper - pupil),
             ("margin_reflex_distance_2", pupil - lower),
         ):
-            yield Reading(quantity, "eye", side=side), value * mm_per_px
+            heights.setdefault(quantity, {})[side] = value * mm_per_px
+    yield from _sides_and_difference(heights)
 
 
-def _cant_deg(frame: FaceFrame, structure: str) -> float:
-    """Angle to the line between the pupils, + when the left is higher."""
+def _fissures(
+    frame: FaceFrame, mm_per_px: float | NDArray[np.float64]
+) -> Iterator[tuple[Reading, NDArray[np.float64]]]:
+    """What stays open of an eye that was to be shut."""
+    heights = {
+        side: (
+            frame.point(f"palpebrale_superius_{side.value}")[..., 1]
+            - frame.point(f"palpebrale_inferius_{side.value}")[..., 1]
+        )
+        * mm_per_px
+        for side in Side
+    }
+    yield from _sides_and_difference({"palpebral_fissure_height": heights})
+
+
+def _sides_and_difference(
+    heights: Mapping[str, Mapping[Side, NDArray[np.float64]]],
+) -> Iterator[tuple[Reading, NDArray[np.float64]]]:
+    for quantity, by_side in heights.items():
+        for side in Side:
+            yield Reading(quantity, "eye", side=side), by_side[side]
+        difference = by_side[Side.LEFT] - by_side[Side.RIGHT]
+        yield Reading(f"{quantity}_difference", "eye"), difference
+
+
+def _ocular_cant(
+    frame: FaceFrame, mm_per_px: float | NDArray[np.float64]
+) -> Iterator[tuple[Reading, NDArray[np.float64]]]:
+    yield Reading("ocular_cant", "exocanthion"), _cant_deg(frame, "exocanthion")
+
+
+def _cant_deg(frame: FaceFrame, structure: str) -> NDArray[np.float64]:
+    """Angle to the horizontal, + when the left is higher."""
     across = frame.point(f"{structure}_left") - frame.point(f"{structure}_right")
-    return math.degrees(math.atan2(float(across[1]), float(across[0])))
+    return np.degrees(np.arctan2(across[..., 1], across[..., 0]))
 
 
-def _clipped(
-    polygon: NDArray[np.float64], axis: int, sign: float, bound: float
-) -> NDArray[np.float64]:
-    """The part of a polygon where ``sign * coordinate >= bound`` (Sutherland-Hodgman)."""
-    if len(polygon) == 0 or math.isinf(bound):
-        return polygon
-    inside_by = sign * polygon[:, axis] - bound
-    kept: list[NDArray[np.float64]] = []
-    for index in range(len(polygon)):
-        before, after = polygon[index - 1], polygon[index]
-        before_by, after_by = float(inside_by[index - 1]), float(inside_by[index])
-        if (before_by < 0) != (after_by < 0):
-            kept.append(before + (after - before) * (before_by / (before_by - after_by)))
-        if after_by >= 0:
-            kept.append(after)
-    return np.array(kept).reshape(-1, 2)
-
-
-def _area(polygon: NDArray[np.float64]) -> float:
-    """Area by the shoelace formula, in squares of the polygon's unit."""
-    if len(polygon) < 3:
-        return 0.0
-    x, y = polygon[:, 0], polygon[:, 1]
-    return float(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2)
+_PARTS: Final = {
+    Expression.REPOSE: (_symmetry, _brows, _mouth, _eyes, _ocular_cant),
+    Expression.SMILE: (_mouth, _smile),
+    Expression.BROWS_RAISED: (_brows,),
+    Expression.EYES_SHUT: (_fissures,),
+}

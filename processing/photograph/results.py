@@ -1,202 +1,215 @@
-"""The published measures, from the readings and their uncertainties."""
+"""The published measures, from the readings and the effects of the sources of error."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from processing.measurement import Measurement, Side
-from processing.photograph.pose import Pose
-from processing.photograph.readings import AREA_REGIONS, HEADLINE_STRUCTURES, Reading
-from processing.photograph.scale import Scale
-from processing.photograph.uncertainty import Contributions, combined
-
-# The detector pulls a face toward symmetry. Known droops of rendered mouths read
-# 0.54 and drops of brows 0.64 of their size; what is missing may be that large.
-_MISSING_OF_MOUTH: Final = 1 / 0.54 - 1
-_MISSING_OF_BROW: Final = 1 / 0.64 - 1
-_MISSING: Final[Mapping[str, float]] = {
-    "commissure_height_difference": _MISSING_OF_MOUTH,
-    "oral_cant": _MISSING_OF_MOUTH,
-    "brow_height_difference": _MISSING_OF_BROW,
-}
-
-_SIDED: Final = (
-    "midline_distance",
-    "palpebral_fissure_height",
-    "margin_reflex_distance_1",
-    "margin_reflex_distance_2",
+from processing.photograph.definitions import (
+    DEFINITIONS,
+    SymmetryDefinition,
+    method_of,
+    symmetry_ratio,
 )
-_MIDLINE: Final = "midline perpendicular to the pupils' line, through the upper face"
+from processing.photograph.midline import Midline
+from processing.photograph.pose import Pose
+from processing.photograph.readings import (
+    FACE_CONTOUR,
+    PAIR_STRUCTURES,
+    Reading,
+    Readings,
+    landmarks_of,
+)
+from processing.photograph.scale import Scale
+from processing.photograph.uncertainty import Effects, combined
+
+_RATIOS: Final = {"log_pair_ratio": "pair_ratio", "log_area_ratio": "area_ratio"}
+
+_LEFT_MINUS_RIGHT: Final = "left minus right, + when the left is {more}"
+_HIGHER: Final = _LEFT_MINUS_RIGHT.format(more="higher")
+_LARGER: Final = _LEFT_MINUS_RIGHT.format(more="larger")
+_MM: Final[Mapping[str, str]] = {
+    "midline_distance": "{distances}, turn of the head taken out",
+    "palpebral_fissure_height": "upper to lower lid margin, along the midline",
+    "margin_reflex_distance_1": "upper lid margin to iris centre, along the midline",
+    "margin_reflex_distance_2": "iris centre to lower lid margin, along the midline",
+    "palpebral_fissure_height_difference": _LARGER,
+    "margin_reflex_distance_1_difference": _LARGER,
+    "margin_reflex_distance_2_difference": _LARGER,
+    "brow_height": "mean height of three points of the brow over the pupils, along the midline",
+    "brow_height_difference": f"mean height of three points of each brow, {_HIGHER}",
+    "commissure_height": "height over the pupils, along the midline",
+    "commissure_height_difference": f"height along the midline, {_HIGHER}",
+    "commissure_excursion": "from where the midline crosses the lower lip to the commissure",
+    "commissure_excursion_difference": _LARGER,
+    "chin_deviation": "distance to the midline, + to the patient's left",
+}
+_DEG: Final[Mapping[str, str]] = {
+    "ocular_cant": "line through both exocanthia to the perpendicular of the midline, + when the "
+    "left is higher",
+    "oral_cant": "line through both commissures to the perpendicular of the midline, + when the "
+    "left is higher",
+    "smile_angle": "line from where the midline crosses the lower lip to the commissure, over the "
+    "perpendicular of the midline",
+}
+_SHUT: Final = "; of a shut eye: lagophthalmos"
 
 
-def measurements_of(
-    readings: Mapping[Reading, float], effects: Contributions, pose: Pose, scale: Scale
-) -> tuple[Measurement, ...]:
-    """All measures of a face, the headline first.
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """All that the measures of one face are made of.
 
     Parameters
     ----------
-    readings : mapping of Reading to float
+    readings : mapping of Reading to () float64 array
         From `processing.photograph.readings.read_off`.
     effects : mapping of Reading to (sources,) float64 array
-        From `processing.photograph.uncertainty.contributions`.
-    pose, scale
-        Reported beside the measures.
+        From `processing.photograph.uncertainty`.
+    midline, pose, scale
+        Named in the methods, and reported beside the measures.
+    eyes_shut : bool
+        Whether the face was asked to shut its eyes.
     """
+
+    readings: Readings
+    effects: Effects
+    midline: Midline
+    pose: Pose
+    scale: Scale
+    eyes_shut: bool = False
+
+
+def measurements_of(measured: Measured, headline: SymmetryDefinition) -> tuple[Measurement, ...]:
+    """All measures of a face; the headline first, where the readings give one."""
     return (
-        *_overall(readings, effects),
-        *_ratios(readings, effects),
-        *_sided_lengths(readings, effects, scale),
-        *_differences(readings, effects, scale),
-        *_pose_and_scale(pose, scale),
+        *_overall(measured, headline),
+        *_ratios(measured),
+        *_lengths_and_angles(measured),
+        *_midline(measured),
+        *_pose_and_scale(measured.pose, measured.scale),
     )
 
 
-def _overall(readings: Mapping[Reading, float], effects: Contributions) -> Iterator[Measurement]:
-    pairs = [Reading("log_pair_ratio", structure) for structure in HEADLINE_STRUCTURES]
+def _overall(measured: Measured, headline: SymmetryDefinition) -> Iterator[Measurement]:
+    readings, effects = measured.readings, measured.effects
+    order = (headline, *(each for each in SymmetryDefinition if each is not headline))
+    for definition in order:
+        if not all(each in readings for each in DEFINITIONS[definition].readings):
+            return
+        ratio = symmetry_ratio(definition, readings, effects)
+        is_headline = definition is headline
+        yield Measurement(
+            quantity="symmetry_ratio" if is_headline else "alternative_symmetry_ratio",
+            value=ratio.value,
+            unit="1",
+            uncertainty=ratio.uncertainty,
+            method=f"{method_of(definition)}; {measured.midline.words}",
+            structure="face" if is_headline else definition.value,
+            derived_from=DEFINITIONS[definition].derived_from,
+        )
+    pairs = [Reading("log_pair_ratio", structure) for structure in PAIR_STRUCTURES]
     logs = np.array([readings[pair] for pair in pairs])
-    by_source = np.array([effects[pair] for pair in pairs])
-    ratios = np.exp(-np.abs(logs))
-    # Whether an error raises or lowers a ratio depends on which side is smaller,
-    # which near symmetry is not known: the effects on the pairs add up.
-    yield Measurement(
-        quantity="symmetry_ratio",
-        value=float(ratios.mean()),
-        unit="1",
-        uncertainty=combined(np.abs(by_source * ratios[:, None]).mean(axis=0)),
-        method=f"mean over {len(pairs)} pairs of min(L,R)/max(L,R) of the distances to the "
-        f"{_MIDLINE}",
-        structure="face",
-        derived_from=HEADLINE_STRUCTURES,
-    )
     slopes = 100 / np.cosh(logs / 2) ** 2
+    by_source = np.array([effects[pair] for pair in pairs])
     yield Measurement(
         quantity="asymmetry_index",
         value=float(np.mean(200 * np.abs(np.tanh(logs / 2)))),
         unit="%",
         uncertainty=combined(np.abs(by_source * slopes[:, None]).mean(axis=0)),
-        method="mean over the pairs of 200 |L-R|/(L+R) of the distances to the midline",
+        method=f"mean over the pairs of 200 |L-R|/(L+R) of the distances to the midline; "
+        f"{measured.midline.words}",
         structure="face",
-        derived_from=HEADLINE_STRUCTURES,
+        derived_from=PAIR_STRUCTURES,
     )
 
 
-def _ratios(readings: Mapping[Reading, float], effects: Contributions) -> Iterator[Measurement]:
-    for structure in HEADLINE_STRUCTURES:
-        ratio, uncertainty = _min_over_max(
-            readings[Reading("log_pair_ratio", structure)],
-            effects[Reading("log_pair_ratio", structure)],
-        )
-        yield Measurement(
-            quantity="pair_ratio",
-            value=ratio,
-            unit="1",
-            uncertainty=uncertainty,
-            method="min(L,R)/max(L,R) of the distances to the midline",
-            structure=structure,
-            derived_from=_both_sides(structure),
-        )
-    for region in AREA_REGIONS:
-        ratio, uncertainty = _min_over_max(
-            readings[Reading("log_area_ratio", region=region)],
-            effects[Reading("log_area_ratio", region=region)],
-        )
-        yield Measurement(
-            quantity="area_ratio",
-            value=ratio,
-            unit="1",
-            uncertainty=uncertainty,
-            method="min(L,R)/max(L,R) of the areas between contour and midline; thirds cut at "
-            "glabella and subnasale",
-            structure="hemiface",
-            region=region,
-            derived_from=("face_contour", "glabella", "subnasale"),
-        )
+def _ratios(measured: Measured) -> Iterator[Measurement]:
+    """Of each pair and each part of the hemifaces: ratio, signed logarithm and index."""
+    for reading, value in measured.readings.items():
+        if reading.quantity not in _RATIOS:
+            continue
+        log_ratio, uncertainty = float(value), combined(measured.effects[reading])
+        ratio = math.exp(-abs(log_ratio))
+        compared = _compared(reading)
+        slope = 100 / math.cosh(log_ratio / 2) ** 2
+        for quantity, unit, number, error, formula in (
+            (_RATIOS[reading.quantity], "1", ratio, ratio * uncertainty, "min(L,R)/max(L,R)"),
+            ("log_ratio", "1", log_ratio, uncertainty, "ln(L/R), + when the left is larger,"),
+            (
+                "asymmetry_index",
+                "%",
+                200 * abs(math.tanh(log_ratio / 2)),
+                slope * uncertainty,
+                "200 |L-R|/(L+R)",
+            ),
+        ):
+            yield Measurement(
+                quantity=quantity,
+                value=number,
+                unit=unit,
+                uncertainty=error,
+                method=f"{formula} of the {compared} on each side",
+                structure=reading.structure,
+                region=reading.region,
+                derived_from=landmarks_of(reading),
+            )
 
 
-def _sided_lengths(
-    readings: Mapping[Reading, float], effects: Contributions, scale: Scale
-) -> Iterator[Measurement]:
-    for reading, value in readings.items():
-        if reading.quantity not in _SIDED or reading.side is None:
+def _compared(reading: Reading) -> str:
+    if reading.structure == "hemiface":
+        return "area between contour and midline, thirds cut at glabella and subnasale"
+    return _distances(reading)
+
+
+def _distances(reading: Reading) -> str:
+    if reading.structure == FACE_CONTOUR:
+        return f"distance from the midline to the contour at the height of the {reading.region}"
+    return "distance to the midline"
+
+
+def _lengths_and_angles(measured: Measured) -> Iterator[Measurement]:
+    for reading, value in measured.readings.items():
+        if reading.quantity in _MM:
+            unit = "mm"
+            what = _MM[reading.quantity].format(distances=_distances(reading))
+            method = f"{what}; scale by {measured.scale.method}"
+        elif reading.quantity in _DEG:
+            unit, method = "deg", _DEG[reading.quantity]
+        else:
             continue
         yield Measurement(
             quantity=reading.quantity,
-            value=value,
-            unit="mm",
-            uncertainty=combined(effects[reading]),
-            method=f"{_MEANT[reading.quantity]}; scale by {scale.method}",
+            value=float(value),
+            unit=unit,
+            uncertainty=combined(measured.effects[reading]),
+            method=method + (_SHUT if measured.eyes_shut else ""),
             side=reading.side,
             structure=reading.structure,
-            derived_from=_landmarks_of(reading, reading.side),
+            region=reading.region,
+            derived_from=landmarks_of(reading),
         )
 
 
-_MEANT: Final[Mapping[str, str]] = {
-    "midline_distance": f"distance to the {_MIDLINE}, turn of the head taken out",
-    "palpebral_fissure_height": "upper to lower lid margin, along the midline's direction",
-    "margin_reflex_distance_1": "upper lid margin to iris centre, along the midline's direction",
-    "margin_reflex_distance_2": "iris centre to lower lid margin, along the midline's direction",
-    "commissure_height_difference": "difference of height over the line between the pupils",
-    "brow_height_difference": "difference of mean height over the line between the pupils",
-    "ocular_cant": "angle of the line through both exocanthia to the line between the pupils",
-    "oral_cant": "angle of the line through both commissures to the line between the pupils",
-}
-_LID_LANDMARKS: Final[Mapping[str, tuple[str, str]]] = {
-    "palpebral_fissure_height": ("palpebrale_superius", "palpebrale_inferius"),
-    "margin_reflex_distance_1": ("palpebrale_superius", "iris_centre"),
-    "margin_reflex_distance_2": ("palpebrale_inferius", "iris_centre"),
-}
-
-
-def _landmarks_of(reading: Reading, side: Side) -> tuple[str, ...]:
-    names = _LID_LANDMARKS.get(reading.quantity, (str(reading.structure),))
-    return tuple(f"{name}_{side.value}" for name in names)
-
-
-def _both_sides(structure: str) -> tuple[str, ...]:
-    return tuple(f"{structure}_{side.value}" for side in Side)
-
-
-def _differences(
-    readings: Mapping[Reading, float], effects: Contributions, scale: Scale
-) -> Iterator[Measurement]:
-    """Left-right differences as amounts; which side is lower is said in the method."""
-    for quantity, structure, unit in (
-        ("commissure_height_difference", "cheilion", "mm"),
-        ("brow_height_difference", "brow", "mm"),
-        ("ocular_cant", "exocanthion", "deg"),
-        ("oral_cant", "cheilion", "deg"),
-    ):
-        reading = Reading(quantity, structure)
-        signed = readings[reading]
-        lower = Side.RIGHT if signed > 0 else Side.LEFT
-        method = f"{_MEANT[quantity]}; the {lower.value} is lower"
-        yield Measurement(
-            quantity=quantity,
-            value=abs(signed),
-            unit=unit,
-            uncertainty=math.hypot(
-                combined(effects[reading]), _MISSING.get(quantity, 0.0) * signed
-            ),
-            method=method if unit == "deg" else f"{method}; scale by {scale.method}",
-            structure=structure,
-            derived_from=_both_sides(structure) if structure != "brow" else ("brow",),
-        )
-    chin = Reading("chin_deviation", "gnathion")
+def _midline(measured: Measured) -> Iterator[Measurement]:
+    angle, place = (
+        Reading(quantity, "midline") for quantity in ("midline_angle", "midline_column")
+    )
+    place_mm = combined(measured.effects[place]) * measured.scale.mm_per_px
     yield Measurement(
-        quantity="chin_deviation",
-        value=readings[chin],
-        unit="mm",
-        uncertainty=combined(effects[chin]),
-        method=f"distance to the {_MIDLINE}, + to the patient's left; scale by {scale.method}",
-        structure="gnathion",
-        derived_from=("gnathion",),
+        quantity="midline_angle",
+        value=float(measured.readings[angle]),
+        unit="deg",
+        uncertainty=combined(measured.effects[angle]),
+        method=f"{measured.midline.words}; to the columns of the photograph, + when its top leans "
+        f"to the patient's left; standard uncertainty of its place between the eyes "
+        f"{place_mm:.2f} mm",
+        structure="midline",
+        derived_from=measured.midline.landmarks,
     )
 
 
@@ -211,19 +224,73 @@ def _pose_and_scale(pose: Pose, scale: Scale) -> Iterator[Measurement]:
             value=value,
             unit="deg",
             uncertainty=uncertainty,
-            method=f"fit of the canonical face, {meant}",
+            method=f"turn of the head against the camera, {meant}",
             structure="head",
         )
     yield Measurement(
         quantity="scale",
         value=scale.mm_per_px,
-        unit="mm",
+        unit="mm/{pixel}",
         uncertainty=scale.relative_uncertainty * scale.mm_per_px,
-        method=f"mm per pixel by {scale.method}",
+        method=f"size of a pixel at the face by {scale.method}",
         structure="face",
     )
 
 
-def _min_over_max(log_ratio: float, effects: NDArray[np.float64]) -> tuple[float, float]:
-    ratio = math.exp(-abs(log_ratio))
-    return ratio, ratio * combined(effects)
+def edit_measurements(
+    moved_px: Mapping[str, float], uncertainty_px: float, scale: Scale
+) -> Iterator[Measurement]:
+    """How far a reviewer moved each landmark, and the root mean square of it.
+
+    Parameters
+    ----------
+    moved_px : mapping of str to float
+        Distance from the automatic to the edited place, by name of the landmark.
+    uncertainty_px : float
+        Standard uncertainty of each coordinate of an edited landmark.
+    scale : Scale
+    """
+    if not moved_px:
+        return
+    for name, distance in moved_px.items():
+        side = next((each for each in Side if name.endswith(f"_{each.value}")), None)
+        yield _edit_distance(
+            distance,
+            uncertainty_px,
+            scale,
+            "from the automatic landmark to the reviewer's",
+            side,
+            name if side is None else name.removesuffix(f"_{side.value}"),
+            (name,),
+        )
+    yield _edit_distance(
+        math.sqrt(sum(each**2 for each in moved_px.values()) / len(moved_px)),
+        uncertainty_px / math.sqrt(len(moved_px)),
+        scale,
+        f"root mean square over {len(moved_px)} edited landmarks",
+        None,
+        "face",
+        tuple(moved_px),
+    )
+
+
+def _edit_distance(
+    distance_px: float,
+    uncertainty_px: float,
+    scale: Scale,
+    method: str,
+    side: Side | None,
+    structure: str,
+    derived_from: tuple[str, ...],
+) -> Measurement:
+    return Measurement(
+        quantity="landmark_edit_distance",
+        value=distance_px * scale.mm_per_px,
+        unit="mm",
+        uncertainty=scale.mm_per_px
+        * math.hypot(uncertainty_px, scale.relative_uncertainty * distance_px),
+        method=f"{method}; scale by {scale.method}",
+        side=side,
+        structure=structure,
+        derived_from=derived_from,
+    )

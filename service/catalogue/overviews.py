@@ -30,6 +30,7 @@ class Content:
 
     modality: str
     view: str | None
+    expression: str | None
     calling_ae_title: str
     own: bool
     reason: str | None
@@ -169,6 +170,7 @@ def _contents_query(study_instance_uids: Sequence[str]) -> sa.Select[*tuple[Any,
     alike = (
         Series.modality,
         Instance.header["view"].as_string().label("view"),
+        Instance.header["expression"].as_string().label("expression"),
         Instance.calling_ae_title,
         Instance.own,
         Instance.reason,
@@ -195,6 +197,7 @@ def _contents(rows: Iterable[sa.Row[*tuple[Any, ...]]]) -> defaultdict[int, list
             Content(
                 modality=row.modality or "",
                 view=row.view,
+                expression=row.expression,
                 calling_ae_title=row.calling_ae_title,
                 own=row.own,
                 reason=row.reason,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from processing.inputs import Expression
 from service.display import shown
 from service.input_files import LengthUnit, MeshScale, files_below, listed, mesh_scale
 from service.measurements_table import measurements_table
@@ -16,6 +17,7 @@ from service.measurements_table import measurements_table
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from processing.inputs import LandmarkEdits
     from service.offline_measuring import Outcome, Sorted
 
 STDOUT: Final = Path("-")
@@ -37,7 +39,14 @@ def command(
     ] = None,
     landmarks: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Corrected landmarks (not in this version)."),
+        typer.Option(
+            metavar="FILE",
+            help="A reviewer's landmarks on one photograph; they replace detected ones.",
+        ),
+    ] = None,
+    expression: Annotated[
+        Expression | None,
+        typer.Option(help="Expression on plain pictures; repose when not given."),
     ] = None,
     units: Annotated[
         LengthUnit | None, typer.Option(help="Unit of length of plain mesh files.")
@@ -62,18 +71,16 @@ def command(
     3 when something was refused, 1 when something failed.
     """
     from processing.measurement import SCHEMA_VERSION, PermanentFault
-    from service.offline_measuring import sort_files
+    from service.offline_measuring import give_landmarks, sort_files
 
     if points is not None:
         raise PermanentFault(
             "--points is for the nerve analysis, which this version does not have; leave it out"
         )
-    if landmarks is not None:
-        raise PermanentFault(
-            "--landmarks: this version cannot measure with corrected landmarks; leave it out"
-        )
     scale = mesh_scale(units, mm_per_unit)
-    found = sort_files(files_below(paths))
+    found = sort_files(files_below(paths), expression)
+    if landmarks is not None:
+        give_landmarks(found, _read_landmarks(landmarks))
     for line in _notes_on_unused(found):
         typer.secho(shown(line, _LONGEST_REASON), fg="yellow", err=True)
     folder = _picture_folder(json_file, pictures)
@@ -97,6 +104,18 @@ def exit_status(statuses: Sequence[str]) -> int:
     """The worst of the statuses wins: 1 for failed, then 3 for refused, else 0; 3 for none."""
     codes = {_EXIT_OF_STATUS[each] for each in statuses}
     return next((code for code in (1, 3, 0) if code in codes), 3)
+
+
+def _read_landmarks(path: Path) -> LandmarkEdits:
+    from processing.inputs import LandmarkEdits
+    from processing.measurement import RejectedInput
+    from processing.photograph.edits import read_edited_landmarks
+
+    try:
+        edited = read_edited_landmarks(path)
+    except OSError as fault:
+        raise RejectedInput(f"{path} cannot be read: {fault.strerror}") from fault
+    return LandmarkEdits(path.name, edited.image or "", edited.points)
 
 
 def _measured(found: Sorted, scale: MeshScale) -> Iterator[Outcome]:

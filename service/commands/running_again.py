@@ -60,7 +60,7 @@ def run_again(
     """
     study = known_study(database, state.study.study_instance_uid)
     assert study is not None  # its state has just been asked
-    plan = completion.plan(study, settings.completion, settings.work, datetime.now(UTC))
+    plan = completion.plan(study, settings, datetime.now(UTC))
     jobs = [each for each in plan.jobs if analysis in (None, each.analysis)]
     if not jobs:
         raise RejectedInput(

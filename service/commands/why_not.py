@@ -59,7 +59,8 @@ def _at_rest(state: StudyState, now: datetime) -> Iterator[str]:
     if state.stage in (Stage.NOTHING_TO_MEASURE, Stage.RECEIVING, Stage.UNUSABLE):
         yield f"What is here: {contents_as_text(state.study)}. What the analyses want:"
         for entry in ANALYSES.values():
-            yield f"  {entry.name}: {entry.declared}"
+            if entry.declared is not None:
+                yield f"  {entry.name}: {entry.declared}"
 
 
 def _deliveries(state: StudyState, now: datetime) -> Iterator[str]:

@@ -9,9 +9,10 @@ from enum import StrEnum
 from typing import Final
 
 from dicom_nodes.objects.content_keyed_uids import content_key
-from service.analyses import ANALYSES, AnalysisEntry, CandidateInput
+from service.analyses import ANALYSES
+from service.analysis_entry import AnalysisEntry, CandidateInput
 from service.catalogue.studies import KnownInstance, KnownStudy
-from service.settings import CompletionSettings, UrgencyRule, WorkSettings
+from service.settings import CompletionSettings, Settings, UrgencyRule, WorkSettings
 
 SETTLE_SECONDS: Final = 2.0
 
@@ -53,17 +54,17 @@ def has_declared_inputs(study: KnownStudy) -> bool:
     )
 
 
-def plan(
-    study: KnownStudy, completion: CompletionSettings, work: WorkSettings, now: datetime
-) -> Plan:
+def plan(study: KnownStudy, settings: Settings, now: datetime) -> Plan:
     """The plan for a study whose time to be measured has come.
 
     It is asked for when the inputs are there, or when the debounced wait is over;
     which of the two, and for how long, is worked out from the study itself.
     """
-    evidence, detail = _evidence(study, completion, now)
+    evidence, detail = _evidence(study, settings.completion, now)
     jobs = tuple(
-        job for entry in ANALYSES.values() if (job := _job(entry, _usable(study))) is not None
+        job
+        for entry in ANALYSES.values()
+        if (job := _job(entry, _usable(study), settings)) is not None
     )
     return Plan(
         evidence=evidence,
@@ -72,7 +73,7 @@ def plan(
             [each.sop_instance_uid for each in study.instances if not each.own], "study", "1"
         ),
         jobs=jobs,
-        urgent=is_urgent(study, work),
+        urgent=is_urgent(study, settings.work),
     )
 
 
@@ -87,7 +88,9 @@ def _evidence(
     study: KnownStudy, completion: CompletionSettings, now: datetime
 ) -> tuple[Evidence, str]:
     if completion.start_on_declared_inputs and has_declared_inputs(study):
-        declared = "; ".join(f"{entry.name}: {entry.declared}" for entry in ANALYSES.values())
+        declared = "; ".join(
+            f"{entry.name}: {entry.declared}" for entry in ANALYSES.values() if entry.declared
+        )
         return Evidence.DECLARED_INPUTS, f"all declared inputs are there ({declared})"
     if now - study.last_arrival >= timedelta(seconds=completion.quiet_seconds):
         return Evidence.QUIET_TIME, f"nothing came for {completion.quiet_seconds:g} s"
@@ -98,11 +101,12 @@ def _evidence(
     )
 
 
-def _job(entry: AnalysisEntry, usable: Sequence[CandidateInput]) -> Job | None:
-    inputs = tuple(sorted(each.sop_instance_uid for each in usable if entry.wants(each)))
+def _job(entry: AnalysisEntry, usable: Sequence[CandidateInput], settings: Settings) -> Job | None:
+    inputs = tuple(sorted(each.sop_instance_uid for each in entry.inputs_among(usable)))
     if not inputs:
         return None
-    return Job(entry.name, inputs, content_key(inputs, entry.name, entry.version))
+    key = content_key(inputs, entry.name, entry.version, entry.choices(settings))
+    return Job(entry.name, inputs, key)
 
 
 def _usable(study: KnownStudy) -> list[CandidateInput]:

@@ -47,19 +47,19 @@ Task = ReadTask | MeasureTask
 def carry_out(task: Task, stored: StoredBytes, instruments: Instruments) -> None:
     """Do the task; doing it again does the same again."""
     if isinstance(task, ReadTask):
-        _read(task, stored)
+        _read(task, stored, instruments)
     else:
         _measure(task, stored, instruments)
 
 
-def _read(task: ReadTask, stored: StoredBytes) -> None:
+def _read(task: ReadTask, stored: StoredBytes, instruments: Instruments) -> None:
     entry = analysis_named(task.analysis)
     inputs: list[Any] = []
     rejected: dict[str, str] = {}
     for uid, key in sorted(task.instances.items()):
         try:
             with stored.as_file(key) as path:
-                inputs.extend(entry.read(path))
+                inputs.extend(entry.read(path, instruments.settings))
         except RejectedInput as rejection:
             rejected[uid] = str(rejection)
     stored.write(task.reading_key, reading_as_bytes(Reading(tuple(inputs), rejected)))

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from processing.inputs import Expression, Photograph, Surface, View
+from processing.inputs import Expression, LandmarkEdits, Photograph, Surface, View
+from service.analysis_entry import AnyInput
 
 _FACTS: Final = "facts"
 
@@ -21,7 +22,7 @@ class Reading:
     `rejected` maps SOP Instance UIDs to reasons.
     """
 
-    inputs: tuple[Photograph | Surface, ...]
+    inputs: tuple[AnyInput, ...]
     rejected: dict[str, str]
 
 
@@ -39,6 +40,19 @@ def reading_as_bytes(reading: Reading) -> bytes:
                     "pixel_spacing_mm": each.pixel_spacing_mm,
                     "view": each.view,
                     "expression": each.expression,
+                    "pixel_spacing_uncertainty_mm": each.pixel_spacing_uncertainty_mm,
+                    "pixel_spacing_origin": each.pixel_spacing_origin,
+                    "edited_landmarks": dict(each.edited_landmarks),
+                }
+            )
+        elif isinstance(each, LandmarkEdits):
+            facts.append(
+                {
+                    "kind": "landmark edits",
+                    "source": each.source,
+                    "photograph": each.photograph,
+                    "landmarks_px": dict(each.landmarks_px),
+                    "made_at": each.made_at,
                 }
             )
         else:
@@ -72,7 +86,7 @@ def reading_from_bytes(data: bytes) -> Reading:
     return Reading(inputs, facts["rejected"])
 
 
-def _input_of(archive: Any, number: int, facts: dict[str, Any]) -> Photograph | Surface:
+def _input_of(archive: Any, number: int, facts: dict[str, Any]) -> AnyInput:
     if facts["kind"] == "photograph":
         return Photograph(
             pixels=archive[f"{number}.pixels"],
@@ -80,6 +94,16 @@ def _input_of(archive: Any, number: int, facts: dict[str, Any]) -> Photograph | 
             pixel_spacing_mm=facts["pixel_spacing_mm"],
             view=View(facts["view"]) if facts["view"] else None,
             expression=Expression(facts["expression"]) if facts["expression"] else None,
+            pixel_spacing_uncertainty_mm=facts["pixel_spacing_uncertainty_mm"],
+            pixel_spacing_origin=facts["pixel_spacing_origin"],
+            edited_landmarks=_places(facts["edited_landmarks"]),
+        )
+    if facts["kind"] == "landmark edits":
+        return LandmarkEdits(
+            source=facts["source"],
+            photograph=facts["photograph"],
+            landmarks_px=_places(facts["landmarks_px"]),
+            made_at=facts["made_at"],
         )
     return Surface(
         vertices_mm=archive[f"{number}.vertices_mm"],
@@ -90,3 +114,7 @@ def _input_of(archive: Any, number: int, facts: dict[str, Any]) -> Photograph | 
         frame=facts["frame"],
         colours=archive.get(f"{number}.colours"),
     )
+
+
+def _places(facts: dict[str, list[float]]) -> dict[str, tuple[float, float]]:
+    return {name: (column, row) for name, (column, row) in facts.items()}

@@ -63,9 +63,7 @@ class Steps:
     def complete(self, study_instance_uid: str) -> dict[str, Any]:
         """Decide why the study is complete now, record it, and plan its analyses."""
         study = self._study(study_instance_uid)
-        plan = completion.plan(
-            study, self.settings.completion, self.settings.work, datetime.now(UTC)
-        )
+        plan = completion.plan(study, self.settings, datetime.now(UTC))
         is_new = results.record_completion(
             self.database, study_instance_uid, plan.inputs_key, plan.evidence, plan.detail
         )

@@ -16,8 +16,12 @@ DESIGNED = {
         "symmetry_ratio pair_ratio area_ratio asymmetry_index midline_distance "
         "commissure_height_difference brow_height_difference chin_deviation "
         "palpebral_fissure_height margin_reflex_distance_1 margin_reflex_distance_2 "
-        "ocular_cant oral_cant yaw pitch roll scale"
+        "ocular_cant oral_cant yaw pitch roll scale "
+        "alternative_symmetry_ratio log_ratio palpebral_fissure_height_difference "
+        "margin_reflex_distance_1_difference margin_reflex_distance_2_difference brow_height "
+        "commissure_height midline_angle landmark_edit_distance"
     ),
+    "photograph-smile": "commissure_excursion commissure_excursion_difference smile_angle",
     "surface-symmetry": (
         "volume_discrepancy rms_asymmetry mean_absolute_asymmetry p95_asymmetry "
         "fraction_within_1mm fraction_within_2mm landmark_asymmetry chin_deviation"

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
+from pydicom import dcmread
 
 from dicom_nodes.objects.encapsulated_model import write_encapsulated_model
 from dicom_nodes.objects.header import read_header
@@ -19,13 +20,14 @@ from dicom_nodes.objects.measurement_report import Predecessor, write_measuremen
 from dicom_nodes.objects.secondary_capture import write_secondary_capture
 from dicom_nodes.objects.study_context import StudyIdentity, identity_of
 from dicom_nodes.objects.vl_photograph import write_vl_photograph
+from dicom_nodes.objects.written_object import WrittenObject
 from processing.inputs import Expression, View
-from processing.measurement import Analysis, Picture, Status
+from processing.measurement import Analysis, Measurement, Picture, Side, Status
 from tests.peers import validators
 
 pytestmark = pytest.mark.peer
 
-REPORTS = ("photograph-report", "surface-report", "refused-report")
+REPORTS = ("photograph-report", "surface-report", "refused-report", "edited-report")
 IMAGES = ("photograph-png", "photograph-jpeg", "photograph-turned", "photograph-joined", "picture")
 
 
@@ -43,7 +45,9 @@ def objects(
     """One of each object, all of one study."""
     written = {name: tmp_path / f"{name}.dcm" for name in (*REPORTS, *IMAGES, "model-obj")}
     jpeg = BytesIO()
-    Image.fromarray(picture).save(jpeg, "JPEG")
+    other_colours = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    other_colours = other_colours.replace(b"rXYZ", b"????").replace(b"gXYZ", b"rXYZ")
+    Image.fromarray(picture).save(jpeg, "JPEG", icc_profile=other_colours.replace(b"????", b"gXYZ"))
     turned = BytesIO()
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -95,6 +99,7 @@ def objects(
     first = write_measurement_report(
         measured, [photograph], written["photograph-report"], key="a", made_at=made_at
     )
+    _write_edited_report(measured, photograph, first, written["edited-report"], made_at)
     write_measurement_report(
         replace(surface_analysis, inputs=(read_header(model).sop_instance_uid,)),
         [model],
@@ -128,6 +133,47 @@ def objects(
         number=1,
     )
     return {**written, "photograph": photograph, "model-stl": model}
+
+
+def _write_edited_report(
+    measured: Analysis, photograph: Path, first: WrittenObject, out: Path, made_at: datetime
+) -> None:
+    """The report on landmarks that a reviewer placed, with every kind of measure."""
+    reviewed = dcmread(first.path)
+    reviewed.SOPInstanceUID = reviewed.file_meta.MediaStorageSOPInstanceUID = "1.2.826.0.1.99.1"
+    reviewed.SeriesInstanceUID = "1.2.826.0.1.99"
+    reviewed.save_as(out.with_name("reviewed.sr"))
+    cheilion = {"side": Side.LEFT, "structure": "cheilion"}
+    definition = "landmark_pairs version 2: mean over exocanthion, alare of min(L,R)/max(L,R)"
+    more = (
+        Measurement("landmark_edit_distance", 0.7, "mm", 0.1, "moved", **cheilion),
+        Measurement("log_ratio", -0.1, "1", 0.02, "ln(L/R)", structure="cheilion"),
+        Measurement(
+            "alternative_symmetry_ratio",
+            0.95,
+            "1",
+            0.01,
+            definition,
+            structure="landmark_pairs",
+            derived_from=("exocanthion", "alare"),
+        ),
+        Measurement("midline_angle", 1.0, "deg", 0.2, "to the columns", structure="midline"),
+        Measurement("scale", 0.2, "mm/{pixel}", 0.01, "iris", structure="face"),
+    )
+    write_measurement_report(
+        replace(measured, measurements=(*measured.measurements, *more)),
+        [photograph, out.with_name("reviewed.sr")],
+        out,
+        key="d",
+        made_at=made_at,
+        predecessor=Predecessor(
+            read_header(photograph).study_instance_uid,
+            first.series_instance_uid,
+            first.sop_class_uid,
+            first.sop_instance_uid,
+        ),
+        series_number=9106,
+    )
 
 
 def _said(*command: str | Path) -> str:

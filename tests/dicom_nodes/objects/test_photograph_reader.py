@@ -15,22 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
-from pydicom import dcmread, dcmwrite
-from pydicom.dataset import Dataset
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGLSLossless,
-    RLELossless,
-)
 
-from dicom_nodes.objects import photograph_reader
+from dicom_nodes.objects import decoded_frames
 from dicom_nodes.objects.compressed_frames import stream_size
 from dicom_nodes.objects.photograph_reader import read_photographs
 from dicom_nodes.objects.study_context import StudyIdentity
-from dicom_nodes.objects.views import read_expression, read_view
 from dicom_nodes.objects.vl_photograph import write_vl_photograph
 from processing.inputs import Expression, View
 from processing.measurement import RejectedInput
@@ -123,49 +112,6 @@ def test_full_chrominance_is_converted_to_rgb(write_source: SourceWriter) -> Non
     assert np.abs(photograph.pixels[0, 0].astype(int) - (238, 14, 14)).max() <= 2
 
 
-@pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEG2000Lossless, RLELossless])
-def test_lossless_transfer_syntax_gives_the_same_pixels(
-    write_source: SourceWriter, picture: NDArray[np.uint8], syntax: str
-) -> None:
-    path = write_source(_colour(picture))
-    if syntax == JPEG2000Lossless:
-        gdcm = pytest.importorskip("gdcm")
-        reader = gdcm.ImageReader()
-        reader.SetFileName(str(path))
-        assert reader.Read()
-        change = gdcm.ImageChangeTransferSyntax()
-        change.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.JPEG2000Lossless))
-        change.SetInput(reader.GetImage())
-        assert change.Change()
-        writer = gdcm.ImageWriter()
-        writer.SetFile(reader.GetFile())
-        writer.SetImage(change.GetOutput())
-        writer.SetFileName(str(path))
-        assert writer.Write()
-    else:
-        dataset = dcmread(path)
-        dataset.compress(syntax, generate_instance_uid=False)
-        dataset.save_as(path)
-    (photograph,) = read_photographs(path)
-    assert (photograph.pixels == picture).all()
-
-
-@pytest.mark.parametrize(
-    "syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian]
-)
-def test_plain_transfer_syntax_gives_the_same_pixels(
-    write_source: SourceWriter, picture: NDArray[np.uint8], syntax: Any
-) -> None:
-    dataset = dcmread(write_source(_colour(picture)))
-    dataset.file_meta.TransferSyntaxUID = syntax
-    path = write_source(name="other.dcm")
-    dcmwrite(
-        path, dataset, implicit_vr=syntax.is_implicit_VR, little_endian=syntax.is_little_endian
-    )
-    (photograph,) = read_photographs(path)
-    assert (photograph.pixels == picture).all()
-
-
 def test_frames_are_photographs_with_their_numbers(
     write_source: SourceWriter, picture: NDArray[np.uint8]
 ) -> None:
@@ -195,7 +141,8 @@ def test_jpeg_that_claims_60000_by_60000_is_rejected_before_it_is_decoded(
         b"\xff\xc0\0\x11\x08" + struct.pack(">HH", 60000, 60000) + b"\3" + b"\1\x11\0" * 3
     )
     stream = b"\xff\xd8" + frame_header + b"\xff\xda\0\x08\1\1\0\0\x3f\0" + b"\0" * 20 + b"\xff\xd9"
-    monkeypatch.setattr(photograph_reader, "pixel_array", pytest.fail)
+    monkeypatch.setattr(decoded_frames, "decode_frame", pytest.fail)
+    monkeypatch.setattr(decoded_frames.Image, "open", pytest.fail)
     path = write_source(
         {PIXELS: None, 0x00280002: _us(3), 0x00280004: ("CS", b"YBR_FULL_422")},
         syntax="1.2.840.10008.1.2.4.50",
@@ -293,42 +240,6 @@ def test_spacing_that_is_none_is_ignored(write_source: SourceWriter, value: byte
     assert photograph.pixel_spacing_mm is None
 
 
-@pytest.mark.parametrize(
-    ("orientation", "view"),
-    [
-        (["L", "F"], View.FRONTAL),
-        (["A", "F"], View.RIGHT_PROFILE),
-        (["P", "F"], View.LEFT_PROFILE),
-        (["AL", "F"], View.RIGHT_OBLIQUE),
-        (["LP", "FP"], View.LEFT_OBLIQUE),
-        (["R", "F"], None),
-        (["L", "H"], None),
-    ],
-)
-def test_view_by_patient_orientation(orientation: list[str], view: View | None) -> None:
-    dataset = Dataset()
-    dataset.PatientOrientation = orientation
-    assert read_view(dataset) is view
-
-
-@pytest.mark.parametrize(
-    ("comments", "view", "expression"),
-    [
-        ("EV19^Full Face - Full Smile", View.FRONTAL, Expression.SMILE),
-        ("EV01^Right Profile (facing right) - Lips Relaxed", View.RIGHT_PROFILE, Expression.REPOSE),
-        ("EV12^45 degree view, left", View.LEFT_OBLIQUE, None),
-        ("EV40^Submental vertex", View.OTHER, None),
-        ("a full face smile", None, Expression.SMILE),
-        ("", None, None),
-    ],
-)
-def test_view_and_expression_by_image_comments(
-    comments: str, view: View | None, expression: Expression | None
-) -> None:
-    assert read_view(Dataset(), comments) is view
-    assert read_expression(Dataset(), comments) is expression
-
-
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} is absent; set HEMIFACE_DATA")
 @pytest.mark.parametrize(
     ("name", "view", "expression"),
@@ -353,3 +264,23 @@ def test_size_of_a_jpeg_2000_stream_is_read() -> None:
     size = stream_size(b"\xff\x4f\xff\x51\0\x2f" + sizes + b"\7\1\1" * 3)
     assert size is not None
     assert (size.rows, size.columns, size.samples, size.bits) == (480, 640, 3, 8)
+
+
+@pytest.mark.parametrize(
+    ("changed", "origin"),
+    [
+        ({0x00280030: ("DS", b"0.2\\0.2")}, "Pixel Spacing of the image"),
+        (
+            {0x00280030: ("DS", b"0.2\\0.2"), 0x00280A02: ("CS", b"FIDUCIAL")},
+            "Pixel Spacing of the image, calibrated with an object of known size",
+        ),
+        ({0x00181164: ("DS", b"0.2\\0.2")}, "Imager Pixel Spacing of the image"),
+        ({}, None),
+    ],
+)
+def test_origin_of_the_spacing_is_told(
+    write_source: SourceWriter, changed: dict[int, Any], origin: str | None
+) -> None:
+    (photograph,) = read_photographs(write_source(changed))
+    assert photograph.pixel_spacing_origin == origin
+    assert photograph.pixel_spacing_uncertainty_mm is None

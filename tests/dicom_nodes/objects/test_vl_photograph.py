@@ -10,7 +10,7 @@ import numpy as np
 import pillow_heif
 import pytest
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageCms
 from pydicom import dcmread
 from pydicom.encaps import generate_frames
 from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
@@ -74,6 +74,40 @@ def test_place_and_other_metadata_of_a_jpeg_are_dropped_but_no_coefficient(
     assert b"SECRETPLACE" not in written.path.read_bytes()
     (frame,) = generate_frames(dcmread(written.path).PixelData, number_of_frames=1)
     assert (np.asarray(Image.open(BytesIO(frame))) == np.asarray(Image.open(BytesIO(data)))).all()
+
+
+def _exchanging_profile() -> bytes:
+    """A profile whose red is sRGB's green."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return profile.replace(b"rXYZ", b"????").replace(b"gXYZ", b"rXYZ").replace(b"????", b"gXYZ")
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"), [("JPEG", {"quality": 98, "subsampling": 0}), ("PNG", {}), ("HEIF", {})]
+)
+def test_picture_in_other_colours_is_shown_in_its_colours(
+    tmp_path: Path,
+    identity: StudyIdentity,
+    picture: Pixels,
+    made_at: datetime,
+    kind: str,
+    options: dict[str, Any],
+) -> None:
+    data = _file(picture, kind, icc_profile=_exchanging_profile(), **options)
+    written = write_vl_photograph(data, identity, tmp_path / "o.dcm", made_at=made_at)
+    (photograph,) = read_photographs(written.path)
+    assert _difference(photograph.pixels, picture[:, :, [1, 0, 2]]) < 12
+    # The coefficients of a JPEG are kept, so the object states its profile.
+    assert ("ICCProfile" in dcmread(written.path)) == (kind == "JPEG")
+
+
+def test_srgb_profile_is_left_out(
+    tmp_path: Path, identity: StudyIdentity, picture: Pixels, made_at: datetime
+) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    data = _file(picture, "JPEG", icc_profile=profile)
+    written = write_vl_photograph(data, identity, tmp_path / "o.dcm", made_at=made_at)
+    assert "ICCProfile" not in dcmread(written.path)
 
 
 def test_camera_is_the_manufacturer(

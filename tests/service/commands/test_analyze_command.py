@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 
 from dicom_nodes.objects.study_context import StudyIdentity
 from dicom_nodes.objects.vl_photograph import write_vl_photograph
+from processing.inputs import Expression, LandmarkEdits, View
 from processing.measurement import Analysis, Measurement, Status, analysis_as_json
 from service import offline_measuring
 from service.catalogue.stored_bytes import LocalBytes
@@ -30,7 +31,7 @@ from service.workflow.measuring import MeasureTask, ReadTask, Task
 from service.workflow.measuring_child import ChildDied
 from service.workflow.readings import Reading, reading_as_bytes, reading_from_bytes
 
-UCUM = {"mm", "mm2", "mL", "deg", "1", "%", "{pixels}"}
+UCUM = {"mm", "mm2", "mL", "deg", "1", "%", "{pixels}", "mm/{pixel}"}
 Hemiface = Callable[..., Result]
 
 
@@ -258,14 +259,99 @@ def test_a_damaged_picture_is_refused_and_not_an_error_of_the_command(
     assert "face.png" in reading.rejected["face.png"]
 
 
-@pytest.mark.parametrize("option", ["--points", "--landmarks"])
 def test_an_option_of_a_later_version_is_refused_in_one_line(
-    hemiface: Hemiface, tmp_path: Path, option: str
+    hemiface: Hemiface, tmp_path: Path
 ) -> None:
-    result = hemiface("analyze", picture(tmp_path), option, tmp_path / "points.json")
+    result = hemiface("analyze", picture(tmp_path), "--points", tmp_path / "points.json")
     assert result.exit_code == 1
-    assert option in result.stderr
+    assert "--points" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def landmarks(folder: Path, **document: Any) -> Path:
+    path = folder / "landmarks.json"
+    path.write_text(json.dumps({"landmarks": {"nasion": [12.0, 7.5]}, **document}))
+    return path
+
+
+def test_landmarks_of_a_reviewer_are_measured_with_their_picture(
+    hemiface: Hemiface, child: list[ScriptedChild], tmp_path: Path
+) -> None:
+    result = hemiface(
+        "analyze", picture(tmp_path), "--landmarks", landmarks(tmp_path), "--json", "-"
+    )
+    assert result.exit_code == 0
+    photograph, edits = child[0].readings[0].inputs
+    assert isinstance(edits, LandmarkEdits)
+    assert edits.is_of(photograph)
+    assert edits.source == "landmarks.json"
+    assert edits.landmarks_px == {"nasion": (12.0, 7.5)}
+
+
+def test_landmarks_of_another_picture_are_refused(
+    hemiface: Hemiface, child: list[ScriptedChild], tmp_path: Path
+) -> None:
+    edits = landmarks(tmp_path, image="other.png")
+    result = hemiface("analyze", picture(tmp_path), "--landmarks", edits, "--json", "-")
+    assert result.exit_code == 1
+    assert "are for other.png" in result.stderr
+
+
+def test_landmarks_for_two_pictures_are_refused(
+    hemiface: Hemiface, child: list[ScriptedChild], tmp_path: Path
+) -> None:
+    two = picture(tmp_path, "one.png"), picture(tmp_path, "two.png")
+    result = hemiface("analyze", *two, "--landmarks", landmarks(tmp_path))
+    assert result.exit_code == 1
+    assert "give the photograph alone" in result.stderr
+
+
+def test_landmarks_that_cannot_be_read_are_refused_in_one_line(
+    hemiface: Hemiface, tmp_path: Path
+) -> None:
+    result = hemiface("analyze", picture(tmp_path), "--landmarks", tmp_path / "missing.json")
+    assert result.exit_code == 1
+    assert "missing.json cannot be read" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_expression_of_a_plain_picture_chooses_the_analysis(
+    hemiface: Hemiface, child: list[ScriptedChild], tmp_path: Path
+) -> None:
+    hemiface("analyze", picture(tmp_path), "--expression", "smile", "--json", "-")
+    (task,) = child[0].tasks
+    assert task.analysis == "photograph-smile"
+    assert child[0].readings[0].inputs[0].expression is Expression.SMILE
+
+
+def test_a_plain_picture_gets_the_calibration_of_the_site(
+    hemiface: Hemiface,
+    child: list[ScriptedChild],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calibration = [{"mm_per_pixel": 0.25, "uncertainty_mm_per_pixel": 0.01}]
+    monkeypatch.setenv("HEMIFACE_PHOTOGRAPH__CALIBRATIONS", json.dumps(calibration))
+    hemiface("analyze", picture(tmp_path), "--json", "-")
+    assert child[0].readings[0].inputs[0].pixel_spacing_mm == 0.25
+
+
+def test_a_photograph_that_no_analysis_wants_is_named_with_its_view(
+    hemiface: Hemiface, tmp_path: Path
+) -> None:
+    pixels = np.zeros((16, 16, 3), np.uint8)
+    identity = StudyIdentity("1.2.3", patient_id="P")
+    write_vl_photograph(
+        pixels,
+        identity,
+        tmp_path / "side.dcm",
+        made_at=datetime.now(UTC),
+        view=View.LEFT_PROFILE,
+        expression=Expression.SMILE,
+    )
+    result = hemiface("analyze", tmp_path / "side.dcm", "--json", "-")
+    assert result.exit_code == 3
+    assert "modality XC, left profile, smile" in result.stderr
 
 
 def test_units_and_a_number_of_mm_cannot_both_be_stated(hemiface: Hemiface, tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ class Seeder:
                     studies.Catalogued(
                         known,
                         facts if each.get("in_study", True) else None,
-                        {"view": each["view"]},
+                        {"view": each["view"], "expression": each.get("expression")},
                         each.get("reason"),
                         bool(each.get("own")),
                     )

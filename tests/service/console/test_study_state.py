@@ -6,8 +6,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.catalogue.database import Database
+from service.catalogue.overviews import study_overviews
 from service.catalogue.studies import latest_studies
-from service.study_explanation import explanation
+from service.study_explanation import contents_as_text, explanation
 from service.study_state import DeliveryStage, Stage, StudyState, state_of, states_of
 from tests.service.console.seeding import NOW, Seeder, ToldEngine, every_state, work
 
@@ -164,3 +165,10 @@ def test_a_study_without_work_and_without_evidence_is_waiting(
     found = state(database, engine)
     assert found.stage is Stage.WAITING
     assert "run it again" in explanation(found, NOW)
+
+
+def test_contents_name_view_and_expression(seed: Seeder) -> None:
+    uid = "1.2.99"
+    seed.study(uid, {}, {"expression": "smile"}, {"expression": "smile"}, {"view": "left profile"})
+    overview = study_overviews(seed.database, [uid])[uid]
+    assert contents_as_text(overview) == "1 × XC frontal, 2 × XC frontal smile, 1 × XC left profile"

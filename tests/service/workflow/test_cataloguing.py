@@ -1,7 +1,13 @@
 from __future__ import annotations
 
+import json
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
+from dicom_nodes.objects.header import InstanceHeader
+from processing.inputs import Expression, View
+from service.analyses import facts_for_analyses
 from service.workflow.cataloguing import FallsWhileReading
 
 
@@ -35,3 +41,21 @@ def test_a_note_that_was_cut_short_is_no_note(tmp_path: Path) -> None:
     note = tmp_path / "cataloguer-0.reading"
     note.write_text("")
     assert not FallsWhileReading(note).are_too_many(7)
+
+
+def _header(**changed: Any) -> InstanceHeader:
+    plain = {each.name: "" for each in fields(InstanceHeader)}
+    facts = {"view": None, "expression": None, "edited_photographs": (), "is_own": False}
+    return InstanceHeader(**{**plain, **facts, **changed})
+
+
+def test_facts_of_a_photograph_are_its_view_and_its_expression() -> None:
+    header = _header(view=View.FRONTAL, expression=Expression.SMILE)
+    facts = facts_for_analyses(header)
+    assert (facts["view"], facts["expression"]) == ("frontal", "smile")
+    assert json.loads(json.dumps(facts)) == facts
+
+
+def test_facts_of_a_reviewers_report_are_the_photographs_it_edits() -> None:
+    facts = facts_for_analyses(_header(edited_photographs=("1.2", "1.3")))
+    assert facts["edited_photographs"] == ["1.2", "1.3"]
