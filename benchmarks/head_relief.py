@@ -1,0 +1,148 @@
+"""How far each landmark of a head stands out, measured on renders of many heads.
+
+What `processing.photograph.relief_table` holds, measured anew: a turn of the head
+shifts the midpoint of a landmark and its partner sideways, the more the further it
+stands out; how fast is its relief. The heads here are painted; of the heads that the
+table was made of, half wore the texture of a portrait, which is not in the repository.
+
+    python benchmarks/head_relief.py [--heads N] [--views N] [--first IDENTITY]
+
+Prints, for the named landmarks, the table beside what these heads give.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+# A script finds the packages beside its own folder, not in it.
+if not __package__:
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.photographs.ict_head import HeadModel
+from benchmarks.photographs.rendered import read_head_model, rendered, shared_data
+from benchmarks.photographs.truth_cover import random_spec
+from processing.face_landmarks import FaceDetector
+from processing.face_model import find_face_model
+from processing.landmarks import LANDMARKS
+from processing.photograph.frame import levelled_points
+from processing.photograph.refinement.refine import refine
+from processing.photograph.relief_table import RELIEF, RELIEF_DEVIATION
+
+LARGEST_YAW_DEG: Final = 8.0
+FIRST_HEAD: Final = 500
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TurnedHead:
+    """Midpoints of all pairs in one picture, in distances between the pupils."""
+
+    identity: int
+    yaw_deg: float
+    pitch_deg: float
+    midpoints: Array = field(repr=False)
+
+
+def turned_heads(
+    model: HeadModel, identities: Sequence[int], views: int, detector: FaceDetector
+) -> list[TurnedHead]:
+    """Render each head in `views` poses and find its landmarks."""
+    heads = []
+    for identity in identities:
+        turns = np.random.default_rng([identity, 17])
+        for _ in range(views):
+            yaw, pitch = turns.uniform(-LARGEST_YAW_DEG, LARGEST_YAW_DEG), turns.uniform(-5, 5)
+            spec = replace(random_spec(identity), yaw_deg=float(yaw), pitch_deg=float(pitch))
+            picture = rendered(model, spec)
+            faces = detector.detect_symmetrised(picture.pixels)
+            if len(faces) != 1:
+                continue
+            face = refine(picture.pixels, faces[0], detector.mirror)
+            levelled, _, _ = levelled_points(face.points_px)
+            pupils = [LANDMARKS[f"iris_centre_{side}"] for side in ("right", "left")]
+            distance = float(np.ptp(levelled[pupils, 0]))
+            midpoints = (levelled + levelled[detector.mirror]) / 2 / distance
+            heads.append(TurnedHead(identity, float(yaw), float(pitch), midpoints))
+    return heads
+
+
+def measured_relief(heads: Sequence[TurnedHead], mirror: NDArray[np.int64]) -> tuple[Array, Array]:
+    """Relief of all landmarks and its deviation between heads, in distances between the pupils.
+
+    A midpoint at height y that stands out by h is seen at
+    ``h sin(yaw) / cos(pitch) - y sin(yaw) tan(pitch)``; h by least squares.
+    """
+    yaw, pitch = (
+        np.radians([getattr(each, name) for each in heads]) for name in ("yaw_deg", "pitch_deg")
+    )
+    turn = (np.sin(yaw) / np.cos(pitch))[:, None]
+    midpoints = np.array([each.midpoints for each in heads])
+    shift = midpoints[..., 0] + (np.sin(yaw) * np.tan(pitch))[:, None] * midpoints[..., 1]
+    relief = _slope(turn, shift)
+    by_head = np.array(
+        [
+            _slope(turn[chosen], shift[chosen])
+            for identity in sorted({each.identity for each in heads})
+            if (chosen := np.array([each.identity == identity for each in heads])).any()
+        ]
+    )
+    return (relief + relief[mirror]) / 2, by_head.std(axis=0)
+
+
+def _slope(turn: Array, shift: Array) -> Array:
+    slope: Array = (turn * shift).sum(axis=0) / (turn**2).sum()
+    return slope
+
+
+def print_comparison(relief: Array, deviation: Array, pupil_distance_mm: float = 63.0) -> None:
+    """The named landmarks, in mm for a distance of 63 mm between the pupils.
+
+    Counted from the endocanthia: the heads here look into the camera, and eyes
+    that turn back against the head take the pupils along.
+    """
+    canthus = LANDMARKS["endocanthion_left"]
+    print("| landmark | table | these heads | difference | between heads | table's deviation |")
+    print("|---|---|---|---|---|---|")
+    for name, index in LANDMARKS.items():
+        if name.endswith("_right"):
+            continue
+        table = pupil_distance_mm * (RELIEF[index] - RELIEF[canthus]) / 1000
+        here = pupil_distance_mm * (relief[index] - relief[canthus])
+        between = pupil_distance_mm * deviation[index]
+        spread = pupil_distance_mm * RELIEF_DEVIATION[index] / 1000
+        print(
+            f"| {name.removesuffix('_left')} | {table:.1f} | {here:.1f} | {here - table:+.1f} "
+            f"| {between:.1f} | {spread:.1f} |"
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--heads", type=int, default=40)
+    parser.add_argument("--views", type=int, default=6, help="poses of each head")
+    parser.add_argument("--first", type=int, default=FIRST_HEAD, help="first identity")
+    chosen = parser.parse_args(arguments)
+    folder = shared_data() / "faces" / "ict"
+    if not folder.is_dir():
+        parser.error(f"the morphable head is not at {folder}; see README, development data")
+    model = read_head_model(folder)
+    identities = range(chosen.first, chosen.first + chosen.heads)
+    with FaceDetector(find_face_model(None, None)) as detector:
+        heads = turned_heads(model, identities, chosen.views, detector)
+        relief, deviation = measured_relief(heads, detector.mirror)
+    print(f"{len(heads)} pictures of {chosen.heads} heads; mm at 63 mm between the pupils\n")
+    print_comparison(relief, deviation)
+
+
+if __name__ == "__main__":
+    main()

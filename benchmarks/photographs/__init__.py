@@ -1,0 +1,1 @@
+"""Photographs of which the asymmetry is known: warped, rendered and disturbed ones."""
