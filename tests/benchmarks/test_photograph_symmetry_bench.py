@@ -69,7 +69,7 @@ def test_irises_are_painted_where_they_are_said_to_be_and_as_wide() -> None:
         column, row = head.points_px[f"iris_centre_{side.value}"]
         # Below the catchlight; the sclera is the brightest.
         line = head.pixels[round(row) + 8].mean(axis=-1)
-        reach = round(0.9 * IRIS_DIAMETER_MM / head.mm_per_px)
+        reach = round(0.65 * IRIS_DIAMETER_MM / head.mm_per_px)
         near = line[round(column) - reach : round(column) + reach]
         dark = np.flatnonzero(near < (near.max() + near.min()) / 2)
         width = (dark[-1] - dark[0] + 1) * head.mm_per_px

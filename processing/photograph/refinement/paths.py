@@ -66,7 +66,9 @@ def _off_the_grid(score: NDArray[np.float64], path: NDArray[np.int64]) -> NDArra
     above = score[np.maximum(path - 1, 0), across]
     below = score[np.minimum(path + 1, len(score) - 1), across]
     here = score[path, across]
-    peaked = np.isfinite(above) & np.isfinite(below) & (here > above) & (here >= below)
+    peaked = np.isfinite(above) & np.isfinite(below) & (here >= above) & (here >= below)
+    # As high as both neighbours is flat, and no peak.
+    peaked &= (here > above) | (here > below)
     bend = np.where(peaked, above - 2 * here + below, -1.0)
     offset: NDArray[np.float64] = np.where(peaked, 0.5 * (above - below) / bend, 0.0)
     return offset

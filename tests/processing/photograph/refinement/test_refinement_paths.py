@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from processing.photograph.refinement.paths import best_path
@@ -13,6 +13,7 @@ def ridge(rows: np.ndarray, height: int, width: float = 2.0) -> np.ndarray:
 
 
 @given(start=st.floats(15, 45), slope=st.floats(-0.4, 0.4), bend=st.floats(-0.005, 0.005))
+@example(start=15.5, slope=0.25, bend=0.0)  # midway between two rows at its very end
 @settings(max_examples=40, deadline=None)
 def test_a_smooth_ridge_is_followed_to_a_fraction_of_a_pixel(
     start: float, slope: float, bend: float
