@@ -65,12 +65,14 @@ def repeatability_table(
     """RMS movement against the undisturbed picture, by kind of disturbance."""
     moved: dict[str, list[Mapping[Key, float]]] = {kind: [] for kind in DISTURBANCES}
     refused: dict[str, list[str]] = {kind: [] for kind in DISTURBANCES}
+    used = []
     for base in bases:
         say(f"disturbing {base.name}")
         before = read(base.pixels, detector, base.mm_per_px)
         if before.refused is not None:
             say(f"left out: {base.name} is refused: {before.refused}")
             continue
+        used.append(base.name)
         for kind, disturbances in DISTURBANCES.items():
             for each in disturbances[::every_nth]:
                 after = read(each.apply(base.pixels), detector, base.mm_per_px / each.scale)
@@ -81,7 +83,7 @@ def repeatability_table(
     return Table(
         "Repeatability",
         "Root mean square of the movement against the undisturbed picture, over "
-        f"{', '.join(each.name for each in bases)}.",
+        f"{', '.join(used)}.",
         ("disturbance", "n", "refused", *(name for name, _ in _WATCHED)),
         tuple(rows),
     )

@@ -1,0 +1,1 @@
+"""Surface scans of which the asymmetry is known, and what reads it."""

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.surface_symmetry import TABLES, main
+from benchmarks.surfaces import watched as watched_module
+from processing.rendering.probe import rendering_works
+from processing.surface import symmetry
+
+
+def test_watching_leaves_the_measurement_as_it_was() -> None:
+    before = {name: getattr(symmetry, name) for name in watched_module.PARTS}
+    with watched_module._wrapped(lambda name, part: part):
+        pass
+    assert {name: getattr(symmetry, name) for name in watched_module.PARTS} == before
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("table", list(TABLES))
+def test_the_benchmark_makes_every_table(
+    tmp_path: Path, table: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not rendering_works():
+        pytest.skip("no OpenGL library: nothing can be rendered")
+    written = tmp_path / "results.json"
+    main(["--quick", "--only", table, "--json", str(written)])
+    (result,) = json.loads(written.read_text()).values()
+    assert result["tables"]
+    assert all("|" in line for line in capsys.readouterr().out.splitlines() if line[:1] == "|")
