@@ -33,23 +33,31 @@ from processing.face_landmarks import FaceDetector
 from processing.face_model import find_face_model
 from processing.landmarks import LANDMARKS
 from processing.photograph.frame import levelled_points
+from processing.photograph.nose_turn import midpoints_beside_irises, turn_of_midpoints
 from processing.photograph.refinement.refine import refine
 from processing.photograph.relief_table import RELIEF, RELIEF_DEVIATION
 
 LARGEST_YAW_DEG: Final = 8.0
 FIRST_HEAD: Final = 500
+# From the root of the nose down its ridge to its tip and base; one of each pair of the alae.
+NOSE: Final = (9, 8, 168, 6, 197, 195, 5, 4, 1, 19, 94, 2, 164, 64, 97, 98, 129, 49, 133)
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TurnedHead:
-    """Midpoints of all pairs in one picture, in distances between the pupils."""
+    """Midpoints of all pairs in one picture, in distances between the pupils.
+
+    As (478, 2) in the picture as it is, and how far aside, (478,), with the
+    surroundings of the nose made even.
+    """
 
     identity: int
     yaw_deg: float
     pitch_deg: float
     midpoints: Array = field(repr=False)
+    evenly_surrounded: Array = field(repr=False)
 
 
 def turned_heads(
@@ -66,12 +74,16 @@ def turned_heads(
             faces = detector.detect_symmetrised(picture.pixels)
             if len(faces) != 1:
                 continue
-            face = refine(picture.pixels, faces[0], detector.mirror)
+            refined = refine(picture.pixels, faces[0], detector.mirror)
+            face = replace(faces[0], points_px=refined.points_px)
+            even = midpoints_beside_irises(picture.pixels, face, detector)
+            if even is None:
+                continue
             levelled, _, _ = levelled_points(face.points_px)
             pupils = [LANDMARKS[f"iris_centre_{side}"] for side in ("right", "left")]
             distance = float(np.ptp(levelled[pupils, 0]))
             midpoints = (levelled + levelled[detector.mirror]) / 2 / distance
-            heads.append(TurnedHead(identity, float(yaw), float(pitch), midpoints))
+            heads.append(TurnedHead(identity, float(yaw), float(pitch), midpoints, even))
     return heads
 
 
@@ -96,6 +108,24 @@ def measured_relief(heads: Sequence[TurnedHead], mirror: NDArray[np.int64]) -> t
         ]
     )
     return (relief + relief[mirror]) / 2, by_head.std(axis=0)
+
+
+def print_nose(heads: Sequence[TurnedHead]) -> None:
+    """What `processing.photograph.nose_turn` holds: relief and deviation along the nose."""
+    sines = np.sin(np.radians([each.yaw_deg for each in heads]))
+    aside = np.array([each.evenly_surrounded for each in heads])
+    relief = _slope(sines[:, None], aside)
+    scatter = (aside - relief * sines[:, None]).std(axis=0)
+    print("\n| landmark along the nose | relief | deviation | in degrees of yaw |")
+    print("|---|---|---|---|")
+    for index in NOSE:
+        stands_out, deviation = 1000 * relief[index], 1000 * scatter[index]
+        degrees = np.degrees(deviation / stands_out)
+        print(f"| {index} | {stands_out:.0f} | {deviation:.1f} | {degrees:.2f} |")
+    yaw = np.array([turn_of_midpoints(each.evenly_surrounded).yaw_deg for each in heads])
+    true = np.array([each.yaw_deg for each in heads])
+    slope = np.polyfit(true, yaw, 1)[0]
+    print(f"\nyaw by the nose: error {np.std(yaw - true):.2f} deg, slope {slope:.3f}")
 
 
 def _slope(turn: Array, shift: Array) -> Array:
@@ -142,6 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         relief, deviation = measured_relief(heads, detector.mirror)
     print(f"{len(heads)} pictures of {chosen.heads} heads; mm at 63 mm between the pupils\n")
     print_comparison(relief, deviation)
+    print_nose(heads)
 
 
 if __name__ == "__main__":

@@ -194,6 +194,38 @@ class FaceDetector:
             return tuple(self._mirror_image(face, columns) for face in found)
         return self._symmetrised(pixels)
 
+    def detect_at(
+        self, pixels: NDArray[np.uint8], middle_px: NDArray[np.float64], size_px: float
+    ) -> DetectedFace | None:
+        """Find the face at a known place, and average with what its mirror image gives.
+
+        Parameters
+        ----------
+        pixels : (rows, columns, 3) uint8 array
+            sRGB.
+        middle_px : (2,) float64 array
+            About the middle of the face, (column, row).
+        size_px : float
+            About the longer side of the box round its landmarks.
+
+        Returns
+        -------
+        DetectedFace, optional
+            `spread_px` is filled; None unless both pictures show a face there.
+
+        Raises
+        ------
+        ValueError
+            If `pixels` has another shape or type.
+        """
+        _require_picture(pixels)
+        picture = PictureView.of(pixels)
+        window = _square(middle_px, _CROP_FACE_SIZES[1] * size_px)
+        straight, mirrored = (
+            self._detected_at(picture, window, size_px, mirrored=each) for each in (False, True)
+        )
+        return _average(straight, mirrored) if straight and mirrored else None
+
     def _symmetrised(self, pixels: NDArray[np.uint8]) -> tuple[DetectedFace, ...]:
         picture = PictureView.of(pixels)
         straight = _distinct(self._searched(picture, mirrored=False))

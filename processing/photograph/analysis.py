@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Final
@@ -27,6 +27,7 @@ from processing.photograph.landmark_uncertainty import (
     placed_uncertainty_px,
 )
 from processing.photograph.midline import CANTHI, Midline
+from processing.photograph.nose_turn import NoseTurn, turn_by_nose
 from processing.photograph.options import PhotographOptions
 from processing.photograph.placing import (
     face_of_landmarks,
@@ -65,7 +66,8 @@ class _LocatedFace:
 
     `placed_px` is the standard uncertainty of a landmark that picture or reviewer
     gave, NaN for one that the detector alone gave; `moved_px` how far the
-    reviewer moved a landmark; `reviewed` whether one placed any.
+    reviewer moved a landmark; `reviewed` whether one placed any; `nose` the turn of
+    the head by the nose, where it is seen.
     """
 
     detected: DetectedFace
@@ -73,6 +75,7 @@ class _LocatedFace:
     placed_px: NDArray[np.float64] = field(repr=False)
     moved_px: Mapping[str, float]
     reviewed: bool
+    nose: NoseTurn | None = None
 
     @property
     def placed(self) -> frozenset[int]:
@@ -165,7 +168,8 @@ def _located(
         options.edited_landmark_mm,
         iris_diameter_px(face.points_px) / IRIS_DIAMETER_MM,
     )
-    return _LocatedFace(detected, face.points_px, placed, face.moved_px, bool(face.edited))
+    nose = turn_by_nose(photograph.pixels, replace(detected, points_px=face.points_px), detector)
+    return _LocatedFace(detected, face.points_px, placed, face.moved_px, bool(face.edited), nose)
 
 
 def _placed_by_hand(
@@ -194,7 +198,7 @@ def _measured(
     checks: tuple[QualityCheck, ...] = ()
     try:
         relief = head_relief(face.points_px)
-        pose = pose_of(face.points_px, face.detected, detector.mirror, relief)
+        pose = pose_of(face.points_px, face.detected, detector.mirror, relief, face.nose)
         scale = scale_of(
             face.points_px,
             face.placed_px,

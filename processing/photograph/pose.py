@@ -1,11 +1,12 @@
 """How the head was turned when the photograph was taken.
 
 Yaw is seen in how far landmarks that stand out, or lie back, are shifted
-sideways against the eyes. Only eyes, brows' middle, forehead and nose are
-looked at, and of each pair only the point midway: a hollow cheek or a drooping
-mouth is no part of it. The rotation that MediaPipe fits to the whole face calls
-an asymmetry of the cheeks a turn of the head, and taking that turn out would
-take the asymmetry out with it.
+sideways against the eyes: by the nose in a face with even surroundings
+(`processing.photograph.nose_turn`), and where there is no picture to look at, as
+of landmarks that a reviewer placed, by the midpoints of eyes, forehead and nose.
+The rotation that MediaPipe fits to the whole face calls an asymmetry of the
+cheeks a turn of the head, and taking that turn out would take the asymmetry out
+with it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from processing.face_landmarks import DetectedFace
 from processing.landmarks import LANDMARKS
 from processing.photograph.frame import levelled_points, relief_of_nodded_head
 from processing.photograph.head_model import HeadRelief
+from processing.photograph.nose_turn import NoseTurn
 
 # How MediaPipe's rotation follows a nod of the head, and what it reads on a level one.
 PITCH_GAIN: Final = 0.8
@@ -77,6 +79,7 @@ def pose_of(
     face: DetectedFace,
     mirror: NDArray[np.int64],
     relief: HeadRelief,
+    nose: NoseTurn | None = None,
 ) -> Pose:
     """The head's pose.
 
@@ -96,6 +99,8 @@ def pose_of(
         Left-right partner of each landmark.
     relief : HeadRelief
         From `processing.photograph.head_model.head_relief`.
+    nose : NoseTurn, optional
+        From `processing.photograph.nose_turn.turn_by_nose`.
 
     Raises
     ------
@@ -105,12 +110,15 @@ def pose_of(
     pitch = (face.pitch_deg - PITCH_OF_A_LEVEL_HEAD_DEG) / PITCH_GAIN
     yaw, yaw_uncertainty = face.yaw_deg, _YAW_UNCERTAINTY_OF_TURNED_HEADS_DEG
     if abs(yaw) <= _NEARLY_FRONTAL_DEG:
-        yaw, yaw_uncertainty = _yaw_by_midpoints_deg(points_px, mirror, relief, pitch)
+        if nose is not None:
+            yaw, yaw_uncertainty = nose.yaw_deg, nose.uncertainty_deg
+        else:
+            yaw, yaw_uncertainty = _yaw_by_midpoints_deg(points_px, mirror, relief, pitch)
     return Pose(
         yaw_deg=yaw,
         pitch_deg=pitch,
         roll_deg=_roll_deg(points_px),
-        yaw_uncertainty_deg=math.hypot(yaw_uncertainty, _YAW_GAIN_UNCERTAINTY * yaw),
+        yaw_uncertainty_deg=yaw_uncertainty,
         pitch_uncertainty_deg=math.hypot(
             _PITCH_OF_LEVEL_HEADS_DEG, _PITCH_GAIN_UNCERTAINTY * pitch
         ),
@@ -124,7 +132,7 @@ def _yaw_by_midpoints_deg(
     relief: HeadRelief,
     pitch_deg: float,
 ) -> tuple[float, float]:
-    """Yaw and its standard uncertainty without that of the relief.
+    """Yaw and its standard uncertainty.
 
     Midpoints m at height y with relief h are seen at ``m = c + a y + h sin(yaw)``;
     c, the lean a (known to be small) and sin(yaw) by weighted least squares.
@@ -146,7 +154,8 @@ def _yaw_by_midpoints_deg(
     sine = float(np.clip(np.linalg.solve(normal, design.T @ seen)[0], -1, 1))
     yaw = math.degrees(math.asin(sine))
     uncertainty = math.degrees(math.sqrt(float(np.linalg.inv(normal)[0, 0])))
-    return yaw, uncertainty / max(math.cos(math.radians(yaw)), 0.1)
+    uncertainty /= max(math.cos(math.radians(yaw)), 0.1)
+    return yaw, math.hypot(uncertainty, _YAW_GAIN_UNCERTAINTY * yaw)
 
 
 def _roll_deg(points_px: NDArray[np.float64]) -> float:
