@@ -63,7 +63,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.peer, pytest.mark.timeout(300)]
 
 
 MACHINE_GOES_DOWN_AT = (
-    "service.receive:register:after",
+    "service.catalogue.arrivals:Register.enter:after",
     "service.workflow.engine:EngineClient.look_at_study_in:after",
     "service.workflow.steps:Steps.complete:after",
     "service.workflow.measuring:_measure:before",

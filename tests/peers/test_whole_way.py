@@ -29,7 +29,7 @@ SR = "1.2.840.10008.5.1.4.1.1.88.34"
 # The Lee Perry-Smith head has no unit and is 4 units high; a head of 240 mm is assumed.
 LEE_PERRY_SMITH_MM_PER_UNIT = 60
 
-pytestmark = [pytest.mark.slow, pytest.mark.peer, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.peer, pytest.mark.timeout(900)]
 
 
 @dataclass
@@ -77,7 +77,12 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
     node = Node.delivering_to(
         folder,
         pacs,
-        {"HEMIFACE_DICOM__PORT": str(dicom_port), "HEMIFACE_HTTP__PORT": str(http_port)},
+        {
+            "HEMIFACE_DICOM__PORT": str(dicom_port),
+            "HEMIFACE_HTTP__PORT": str(http_port),
+            # The face in NASA's portrait is 91 pixels wide, less than a site should allow.
+            "HEMIFACE_PHOTOGRAPH__SMALLEST_FACE_PIXELS": "80",
+        },
     )
     node.dicom_port, node.http_port = dicom_port, http_port
     node.start()

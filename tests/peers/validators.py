@@ -108,7 +108,7 @@ def dicom_sr_validator(path: Path) -> list[str]:
         jar,
         "com.pixelmed.validate.DicomSRValidator",
         path,
-        timeout_seconds=100,
+        timeout_seconds=400,
     )
     lines = (done.stdout + done.stderr).splitlines()
     if not {"Root Template Validation Complete", "IOD validation complete"} <= set(lines):
