@@ -124,6 +124,7 @@ class GroupCommit:
             try:
                 self._commit(batch)
             finally:
+                _release(batch)
                 with self._changed:
                     self._committing = False
                     self._changed.notify_all()
@@ -149,6 +150,13 @@ class GroupCommit:
 class _Waiting:
     received: Received
     done: Future[Held | None] = field(default_factory=Future)
+
+
+def _release(batch: list[_Waiting]) -> None:
+    """Let nobody wait for a commit that broke off unexpectedly; a no-op after any other."""
+    for each in batch:
+        if not each.done.done():
+            each.done.set_exception(TransientFault("the commit broke off; send it again"))
 
 
 @dataclass(frozen=True, slots=True)

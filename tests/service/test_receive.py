@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -142,6 +143,44 @@ def test_bytes_whose_commit_was_lost_on_the_way_back_are_not_removed(
     # The sender tries again: the same instance, and it is there.
     assert reception.accept(arrival(reception, "1.2.3", b"pixels")) is StoreStatus.SUCCESS
     assert len(instances(stored)) == 1
+
+
+def test_when_a_commit_breaks_off_unexpectedly_nobody_who_waits_for_it_hangs(
+    database: Database, stored: LocalBytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group_commit = GroupCommit(database, stored)
+    reception = Reception(database, stored, Keys("slot", stored), group_commit, reserve_bytes=0)
+    entered, gate = threading.Event(), threading.Event()
+    plain = Register.enter
+    batches: list[int] = []
+
+    def breaks_off(register: Register, batch: list[Received]) -> object:
+        batches.append(len(batch))
+        if len(batches) == 1:
+            entered.set()
+            gate.wait(10)
+            return plain(register, batch)
+        raise MemoryError
+
+    monkeypatch.setattr(Register, "enter", breaks_off)
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(reception.accept, arrival(reception, "1.2.0", b"pixels"))
+        assert entered.wait(10)
+        others = [
+            pool.submit(reception.accept, arrival(reception, f"1.2.{number}", b"pixels"))
+            for number in (1, 2, 3)
+        ]
+        while len(group_commit._waiting) < 3:
+            time.sleep(0.001)
+        gate.set()
+        assert first.result(10) is StoreStatus.SUCCESS
+        faults = [type(each.exception(10)) for each in others]
+    group_commit.close()
+    assert sorted(fault.__name__ for fault in faults) == [
+        "MemoryError",
+        "TransientFault",
+        "TransientFault",
+    ]
 
 
 def test_one_batch_that_fails_does_not_stop_the_next(

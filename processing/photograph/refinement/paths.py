@@ -61,14 +61,17 @@ def best_path(
 
 
 def _off_the_grid(score: NDArray[np.float64], path: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Where between the rows the score peaks, -0.5..0.5; 0 where the path is on no peak."""
+    """How far from the path's rows the score peaks, -1..1; 0 where no peak is that near.
+
+    A stiff path may run one row beside the peak, so the peak is sought up to the
+    neighbouring rows and not to half of the way only.
+    """
     across = np.arange(len(path))
     above = score[np.maximum(path - 1, 0), across]
     below = score[np.minimum(path + 1, len(score) - 1), across]
     here = score[path, across]
-    peaked = np.isfinite(above) & np.isfinite(below) & (here >= above) & (here >= below)
-    # As high as both neighbours is flat, and no peak.
-    peaked &= (here > above) | (here > below)
-    bend = np.where(peaked, above - 2 * here + below, -1.0)
-    offset: NDArray[np.float64] = np.where(peaked, 0.5 * (above - below) / bend, 0.0)
-    return offset
+    seen = np.isfinite(above) & np.isfinite(below) & np.isfinite(here)
+    bend = np.where(seen, above - 2 * here + below, 0.0)
+    peaked = bend < 0
+    offset = 0.5 * np.where(peaked, above - below, 0.0) / np.where(peaked, bend, -1.0)
+    return np.where(np.abs(offset) <= 1, offset, 0.0)
