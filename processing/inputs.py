@@ -13,6 +13,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from processing.measurement import Plane, SurfacePatch
+
 
 class View(StrEnum):
     """From where the face was photographed; *left* and *right* are the patient's."""
@@ -103,6 +105,57 @@ class LandmarkEdits:
 
 
 @dataclass(frozen=True, slots=True)
+class Texture:
+    """The photograph that a scanner lays over a surface.
+
+    Parameters
+    ----------
+    pixels : (rows, columns, 3) uint8 array
+        sRGB.
+    corners : (m, 3, 2) float64 array
+        Where the three corners of each triangle lie in it: (across, up) in 0..1
+        from the lower left corner of the picture.
+    """
+
+    pixels: NDArray[np.uint8] = field(repr=False)
+    corners: NDArray[np.float64] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SurfaceEdits:
+    """What a reviewer placed on a surface; it counts instead of what is found.
+
+    Parameters
+    ----------
+    source : str
+        SOP Instance UID of the report, or the name of the file, that holds them.
+    surface : str
+        SOP Instance UID of the surface.
+    landmarks_mm : mapping of str to (x, y, z)
+        In the frame of the surface, by the names of `processing.landmarks`.
+    plane : Plane, optional
+        The midsagittal plane.
+    area : SurfacePatch, optional
+        The affected area, on the affected side.
+    made_at : str
+        When, as digits that sort by time; the latest of several counts.
+    """
+
+    source: str
+    surface: str
+    landmarks_mm: Mapping[str, tuple[float, float, float]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    plane: Plane | None = None
+    area: SurfacePatch | None = None
+    made_at: str = ""
+
+    def is_of(self, surface: Surface) -> bool:
+        """Whether they were placed on this surface."""
+        return surface.source == self.surface
+
+
+@dataclass(frozen=True, slots=True)
 class Surface:
     """A triangulated surface scan of a face, in mm.
 
@@ -124,6 +177,10 @@ class Surface:
         Frame of Reference UID.
     colours : (n, 3) uint8 array, optional
         sRGB colour of each vertex.
+    texture : Texture, optional
+        Shown instead of `colours` where both are there.
+    edits : SurfaceEdits, optional
+        What a reviewer placed; it counts instead of what is found.
     """
 
     vertices_mm: NDArray[np.float64] = field(repr=False)
@@ -133,3 +190,5 @@ class Surface:
     unit_stated: bool = True
     frame: str | None = None
     colours: NDArray[np.uint8] | None = field(default=None, repr=False)
+    texture: Texture | None = None
+    edits: SurfaceEdits | None = None

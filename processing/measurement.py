@@ -145,6 +145,42 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class SurfacePatch:
+    """A piece of a surface, in the frame of the scan.
+
+    Parameters
+    ----------
+    vertices_mm : (k, 3) float64 array
+    triangles : (j, 3) int32 array
+        Indices into `vertices_mm`.
+    """
+
+    vertices_mm: NDArray[np.float64] = field(repr=False)
+    triangles: NDArray[np.int32] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ColouredModel:
+    """A coloured surface to be turned and looked at in a browser.
+
+    Parameters
+    ----------
+    name : str
+        Short file-name-safe name, for example ``"heat-map"``.
+    caption : str
+        One line for a person, with what the colours mean.
+    patch : SurfacePatch
+    colours : (k, 3) uint8 array
+        sRGB colour of each vertex.
+    """
+
+    name: str
+    caption: str
+    patch: SurfacePatch
+    colours: NDArray[np.uint8] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """What one analysis found on its inputs.
 
@@ -169,6 +205,9 @@ class Analysis:
         Named planes, in the frame of the surface.
     frame : str, optional
         Frame of Reference UID of 3D landmarks and planes.
+    areas : mapping of str to SurfacePatch
+        Named areas of the surface, for example ``"affected-area"``.
+    models : tuple of ColouredModel
     """
 
     analysis: str
@@ -182,6 +221,8 @@ class Analysis:
     frame: str | None = None
     quality: tuple[QualityCheck, ...] = ()
     pictures: tuple[Picture, ...] = ()
+    areas: Mapping[str, SurfacePatch] = field(default_factory=lambda: MappingProxyType({}))
+    models: tuple[ColouredModel, ...] = ()
 
     def __post_init__(self) -> None:
         if self.status is not Status.MEASURED and not self.reason:

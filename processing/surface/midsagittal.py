@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from processing.surface.frame import FaceFrame
 from processing.surface.landmarks import FoundFace
+from processing.surface.options import SurfaceOptions
 from processing.surface.plane import (
     COARSE_GATES_MM,
     FINE_GATES_MM,
@@ -55,7 +56,7 @@ class MidsagittalPlane:
     start_angle_deg: float
 
 
-def fit_midsagittal_plane(face: FoundFace) -> MidsagittalPlane | None:
+def fit_midsagittal_plane(face: FoundFace, options: SurfaceOptions) -> MidsagittalPlane | None:
     """Fit, find the asymmetric area, leave it and its mirror image out, fit again.
 
     The last fit is repeated with a margin of 15 instead of 6 mm around the area.
@@ -65,6 +66,7 @@ def fit_midsagittal_plane(face: FoundFace) -> MidsagittalPlane | None:
     Parameters
     ----------
     face : FoundFace
+    options : SurfaceOptions
 
     Returns
     -------

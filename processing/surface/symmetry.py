@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -12,30 +11,29 @@ from processing.face_landmarks import FaceDetector
 from processing.inputs import Surface
 from processing.measurement import Analysis, Plane, QualityCheck, RejectedInput, Status
 from processing.surface import ANALYSIS, VERSION
-from processing.surface.landmarks import FoundFace, find_face
-from processing.surface.mesh import Cleaning, clean
-from processing.surface.midsagittal import (
-    REMAINING_LIMIT,
-    MidsagittalPlane,
-    fit_midsagittal_plane,
+from processing.surface.checks import (
+    EDGE_LIMIT_MM,
+    at_most,
+    check_extent,
+    checks_of_face,
+    checks_of_plane,
+    failed,
+    size_reason,
 )
+from processing.surface.landmarks import find_face
+from processing.surface.mesh import clean
+from processing.surface.midsagittal import fit_midsagittal_plane
+from processing.surface.options import SurfaceOptions
 from processing.surface.pictures import symmetry_pictures
 from processing.surface.radial import looked_up
 from processing.surface.results import Measured, measurements_of
 
-INTERCANTHAL_LIMITS_MM: Final = (20.0, 50.0)
-EXOCANTHAL_LIMITS_MM: Final = (60.0, 130.0)
-FACE_HEIGHT_LIMITS_MM: Final = (65.0, 150.0)
-AGREEMENT_LIMIT_MM: Final = 3.0
-COVERAGE_LIMIT: Final = 0.5
-ANGLE_LIMIT_DEG: Final = 1.0
-LATERAL_LIMIT_MM: Final = 1.0
-START_LIMIT_DEG: Final = 8.0
-SHELL_LIMIT: Final = 0.5
-EDGE_LIMIT_MM: Final = 15.0
+_DEFAULT_OPTIONS: Final = SurfaceOptions()
 
 
-def measure(surface: Surface, detector: FaceDetector) -> Analysis:
+def measure(
+    surface: Surface, detector: FaceDetector, options: SurfaceOptions = _DEFAULT_OPTIONS
+) -> Analysis:
     """Measure the symmetry of a face on a surface scan.
 
     Parameters
@@ -43,6 +41,7 @@ def measure(surface: Surface, detector: FaceDetector) -> Analysis:
     surface : Surface
         A scan that shows a whole face, in any pose, in mm.
     detector : FaceDetector
+    options : SurfaceOptions
 
     Returns
     -------
@@ -52,20 +51,20 @@ def measure(surface: Surface, detector: FaceDetector) -> Analysis:
         to the patient's left. Volumes are left minus right.
     """
     try:
-        return _measured(surface, detector)
+        return _measured(surface, detector, options)
     except RejectedInput as rejection:
         return _refused(surface, str(rejection), ())
 
 
-def _measured(surface: Surface, detector: FaceDetector) -> Analysis:
-    _check_extent(surface)
+def _measured(surface: Surface, detector: FaceDetector, options: SurfaceOptions) -> Analysis:
+    check_extent(surface)
     mesh, cleaning = clean(surface)
     face = find_face(mesh, detector, surface.source)
-    checks = _checks_of_face(face, cleaning)
-    reason = _size_reason(face, surface) or _failed(checks, surface.source)
+    checks = checks_of_face(face, cleaning)
+    reason = size_reason(face, surface) or failed(checks, surface.source)
     if reason:
         return _refused(surface, reason, checks)
-    fitted = fit_midsagittal_plane(face)
+    fitted = fit_midsagittal_plane(face, options)
     if fitted is None:
         return _refused(
             surface,
@@ -73,8 +72,8 @@ def _measured(surface: Surface, detector: FaceDetector) -> Analysis:
             "the scan must show both sides",
             checks,
         )
-    checks += _checks_of_plane(fitted)
-    reason = _failed(checks, surface.source)
+    checks += checks_of_plane(fitted)
+    reason = failed(checks, surface.source)
     if reason:
         return _refused(surface, reason, checks)
     measured = Measured(
@@ -87,7 +86,7 @@ def _measured(surface: Surface, detector: FaceDetector) -> Analysis:
     )
     measurements, distances, area = measurements_of(measured)
     if area is not None:
-        checks += (_at_most("affected_area_at_edge", area.edge_mm, "mm", EDGE_LIMIT_MM),)
+        checks += (at_most("affected_area_at_edge", area.edge_mm, "mm", EDGE_LIMIT_MM),)
     return Analysis(
         analysis=ANALYSIS,
         version=VERSION,
@@ -100,111 +99,6 @@ def _measured(surface: Surface, detector: FaceDetector) -> Analysis:
         quality=checks,
         pictures=symmetry_pictures(measured, distances, area),
     )
-
-
-def _check_extent(surface: Surface) -> None:
-    if not len(surface.vertices_mm) or not len(surface.triangles):
-        raise RejectedInput(f"{surface.source}: the surface is empty; export the scan again")
-    if not np.isfinite(surface.vertices_mm).all():
-        raise RejectedInput(f"{surface.source}: a vertex of the surface is not a finite number")
-    extent = float(np.ptp(surface.vertices_mm, axis=0).max())
-    if not 0 < extent < np.inf:
-        raise RejectedInput(f"{surface.source}: all vertices of the surface are one point")
-
-
-def _size_reason(face: FoundFace, surface: Surface) -> str | None:
-    """Why the face cannot be of this size, or None."""
-    for name, value, (least, most) in _sizes(face):
-        if least <= value <= most:
-            continue
-        stated = (
-            f"the stated unit {surface.unit!r}" if surface.unit_stated else "mm (no unit is stated)"
-        )
-        return (
-            f"{surface.source}: with {stated} the {name} is {value:.4g} mm, which no face has "
-            f"({least:g} to {most:g} mm); state the unit in which the surface was exported"
-        )
-    return None
-
-
-def _sizes(face: FoundFace) -> list[tuple[str, float, tuple[float, float]]]:
-    def apart(first: str, second: str) -> float:
-        return float(np.linalg.norm(face.landmarks_mm[first] - face.landmarks_mm[second]))
-
-    return [
-        (
-            "distance between the inner corners of the eyes",
-            apart("endocanthion_left", "endocanthion_right"),
-            INTERCANTHAL_LIMITS_MM,
-        ),
-        (
-            "distance between the outer corners of the eyes",
-            apart("exocanthion_left", "exocanthion_right"),
-            EXOCANTHAL_LIMITS_MM,
-        ),
-        (
-            "distance from nasion to pogonion",
-            apart("nasion", "pogonion"),
-            FACE_HEIGHT_LIMITS_MM,
-        ),
-    ]
-
-
-def _checks_of_face(face: FoundFace, cleaning: Cleaning) -> tuple[QualityCheck, ...]:
-    value = _sizes(face)[0][1]
-    least, most = INTERCANTHAL_LIMITS_MM
-    nearer = least if abs(value - least) < abs(value - most) else most
-    return (
-        QualityCheck("intercanthal_distance", value, "mm", nearer, least <= value <= most),
-        _at_most(
-            "landmark_agreement", face.agreement_mm / face.frame.scale, "mm", AGREEMENT_LIMIT_MM
-        ),
-        _at_least("largest_shell_fraction", cleaning.area_kept_fraction, "1", SHELL_LIMIT),
-    )
-
-
-def _checks_of_plane(fitted: MidsagittalPlane) -> tuple[QualityCheck, ...]:
-    plane = fitted.plane
-    return (
-        _at_least("facial_region_coverage", fitted.maps.coverage, "1", COVERAGE_LIMIT),
-        _at_least("symmetric_area_fraction", fitted.remaining, "1", REMAINING_LIMIT),
-        _at_most("plane_angle_uncertainty", plane.angle_uncertainty_deg, "deg", ANGLE_LIMIT_DEG),
-        _at_most("plane_lateral_uncertainty", plane.lateral_uncertainty_mm, "mm", LATERAL_LIMIT_MM),
-        _at_most("plane_from_landmarks_angle", fitted.start_angle_deg, "deg", START_LIMIT_DEG),
-    )
-
-
-_EXPLANATIONS: Final[Mapping[str, str]] = {
-    "landmark_agreement": "the landmarks move too far when the view is turned; "
-    "the scan must show eyes, nose and mouth clearly",
-    "largest_shell_fraction": "the scan falls into pieces; merge them in the scanner's software",
-    "facial_region_coverage": "too little of the face was scanned on both sides",
-    "symmetric_area_fraction": "the asymmetric area takes so much of the face that no "
-    "midsagittal plane can be trusted, and a volume even less",
-    "plane_angle_uncertainty": "the direction of the midsagittal plane is too uncertain",
-    "plane_lateral_uncertainty": "the position of the midsagittal plane is too uncertain",
-    "plane_from_landmarks_angle": "the midsagittal plane contradicts the landmarks",
-}
-
-
-def _failed(checks: tuple[QualityCheck, ...], source: str) -> str | None:
-    for each in checks:
-        if not each.passed and each.check in _EXPLANATIONS:
-            unit = "" if each.unit == "1" else f" {each.unit}"
-            return (
-                f"{source}: {_EXPLANATIONS[each.check]} "
-                f"({each.check.replace('_', ' ')} {each.value:.3g}{unit}, limit "
-                f"{each.limit:g}{unit})"
-            )
-    return None
-
-
-def _at_most(check: str, value: float, unit: str, limit: float) -> QualityCheck:
-    return QualityCheck(check, value, unit, limit, bool(value <= limit))
-
-
-def _at_least(check: str, value: float, unit: str, limit: float) -> QualityCheck:
-    return QualityCheck(check, value, unit, limit, bool(value >= limit))
 
 
 def _refused(surface: Surface, reason: str, checks: tuple[QualityCheck, ...]) -> Analysis:
