@@ -11,14 +11,17 @@ rendered mouth read about half their size).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from processing.face_model import LANDMARKS_WITH_IRISES, CanonicalFace, canonical_face
 from processing.landmarks import LANDMARKS
@@ -35,6 +38,8 @@ _CLOSE_UP_SIDE_PX: Final = 960
 _CLOSE_UP_FACE_SIZES: Final = 2.6
 _BORDER_OF_SEARCH: Final = 0.3
 _SAME_FACE_DISTANCE: Final = 0.5
+
+_Seen = TypeVar("_Seen")
 
 _MIRROR: Final = np.diag([-1.0, 1.0, 1.0, 1.0])
 
@@ -111,7 +116,9 @@ class FaceDetector:
         # MediaPipe takes seconds and 200 MB to load; only who detects pays that.
         from processing.mediapipe_landmarker import MediaPipeLandmarker
 
-        self._landmarker = MediaPipeLandmarker(model, most_faces)
+        # One for the picture and one for its mirror image, which are asked at the same time.
+        self._landmarkers = [MediaPipeLandmarker(model, most_faces) for _ in range(2)]
+        self._other_thread = ThreadPoolExecutor(1, "mirror image")
 
     def __enter__(self) -> Self:
         return self
@@ -126,7 +133,9 @@ class FaceDetector:
 
     def close(self) -> None:
         """Give MediaPipe's memory and threads back; may be called again."""
-        self._landmarker.close()
+        self._other_thread.shutdown()
+        for each in self._landmarkers:
+            each.close()
 
     @property
     def canonical(self) -> CanonicalFace:
@@ -158,10 +167,12 @@ class FaceDetector:
         """
         _require_picture(pixels)
         picture = PictureView.of(pixels)
+        reduced = picture.close_up(picture.whole, _SEARCH_LONG_SIDE_PX)
         found = []
-        for rough in _distinct(self._searched(picture, mirrored=False)):
+        for rough in _distinct(self._searched(picture, reduced, mirrored=False)):
             window = _square(rough.centre_px, _CROP_FACE_SIZES[1] * rough.size_px)
-            fine = self._detected_at(picture, window, rough.size_px, mirrored=False)
+            crop = picture.resampled(window, _CROP_SIDE_PX, enlarge=True)
+            fine = self._detected_at(picture, window, crop, rough.size_px, mirrored=False)
             found.append(fine if fine is not None else rough)
         return _largest_first(_distinct(found))
 
@@ -221,17 +232,15 @@ class FaceDetector:
         _require_picture(pixels)
         picture = PictureView.of(pixels)
         window = _square(middle_px, _CROP_FACE_SIZES[1] * size_px)
-        straight, mirrored = (
-            self._detected_at(picture, window, size_px, mirrored=each) for each in (False, True)
-        )
-        return _average(straight, mirrored) if straight and mirrored else None
+        both = self._detected_both_ways(picture, window, size_px)
+        return _average(*both) if both else None
 
     def _symmetrised(self, pixels: NDArray[np.uint8]) -> tuple[DetectedFace, ...]:
         picture = PictureView.of(pixels)
-        straight = _distinct(self._searched(picture, mirrored=False))
-        mirrored = _distinct(self._searched(picture, mirrored=True))
+        reduced = picture.close_up(picture.whole, _SEARCH_LONG_SIDE_PX)
+        straight, mirrored = self._both_ways(partial(self._searched, picture, reduced))
         found = []
-        for rough in _joined(straight, mirrored):
+        for rough in _joined(_distinct(straight), _distinct(mirrored)):
             fine = self._averaged_close(picture, rough)
             if fine is not None:
                 found.append(fine)
@@ -251,17 +260,17 @@ class FaceDetector:
         size_px = rough.size_px / upright.picture_px_per_px
         straight, mirrored = [], []
         for crop in _CROP_FACE_SIZES:
-            window = _square(middle, crop * size_px)
-            one = self._detected_at(upright, window, size_px, mirrored=False)
-            other = self._detected_at(upright, window, size_px, mirrored=True)
-            if one is not None and other is not None:
-                straight.append(one)
-                mirrored.append(other)
+            both = self._detected_both_ways(upright, _square(middle, crop * size_px), size_px)
+            if both is not None:
+                straight.append(both[0])
+                mirrored.append(both[1])
         if not straight:
             return None
         return _average(_average_of_many(straight), _average_of_many(mirrored))
 
-    def _searched(self, picture: PictureView, *, mirrored: bool) -> list[DetectedFace]:
+    def _searched(
+        self, picture: PictureView, reduced: PictureView, *, mirrored: bool
+    ) -> list[DetectedFace]:
         """Rough positions: in the whole picture, with a border round it, then in tiles.
 
         The face finder sees a picture reduced to 128 pixels. Tiles are looked at
@@ -270,12 +279,12 @@ class FaceDetector:
         """
         columns, rows = picture.size
         long_side = max(rows, columns)
-        reduced = picture.close_up(picture.whole, _SEARCH_LONG_SIDE_PX)
         found: list[DetectedFace] = []
         for border in (0.0, _BORDER_OF_SEARCH * max(reduced.size)):
             left, top, right, bottom = reduced.whole
             window = (left - border, top - border, right + border, bottom + border)
-            found = self._detected_in(reduced, window, _SEARCH_LONG_SIDE_PX, mirrored=mirrored)
+            crop = reduced.resampled(window, _SEARCH_LONG_SIDE_PX, enlarge=False)
+            found = self._detected_in(reduced, window, crop, mirrored=mirrored)
             if found:
                 break
         if found and max(face.size_px for face in found) >= _FILLING_FACE * long_side:
@@ -284,16 +293,39 @@ class FaceDetector:
             if long_side < parts * _SMALLEST_TILE_PX:
                 break
             for window in _tiles(rows, columns, parts):
-                found += self._detected_in(picture, window, _SEARCH_LONG_SIDE_PX, mirrored=mirrored)
+                crop = picture.resampled(window, _SEARCH_LONG_SIDE_PX, enlarge=False)
+                found += self._detected_in(picture, window, crop, mirrored=mirrored)
             if found:
                 break
         return found
 
+    def _detected_both_ways(
+        self, view: PictureView, window: Window, size_px: float
+    ) -> tuple[DetectedFace, DetectedFace] | None:
+        """The face in the middle of a window as seen in the window and in its mirror image."""
+        crop = view.resampled(window, _CROP_SIDE_PX, enlarge=True)
+        straight, mirrored = self._both_ways(
+            partial(self._detected_at, view, window, crop, size_px)
+        )
+        return (straight, mirrored) if straight and mirrored else None
+
+    def _both_ways(self, look: Callable[..., _Seen]) -> tuple[_Seen, _Seen]:
+        """What is seen in a picture and, at the same time on another core, in its mirror image."""
+        mirrored = self._other_thread.submit(look, mirrored=True)
+        straight = look(mirrored=False)
+        return straight, mirrored.result()
+
     def _detected_at(
-        self, view: PictureView, window: Window, size_px: float, *, mirrored: bool
+        self,
+        view: PictureView,
+        window: Window,
+        crop: Image.Image,
+        size_px: float,
+        *,
+        mirrored: bool,
     ) -> DetectedFace | None:
-        """Detect the face of a known size in the middle of a window of the view."""
-        found = self._detected_in(view, window, _CROP_SIDE_PX, mirrored=mirrored, enlarge=True)
+        """The face of a known size in the middle of a window of the view."""
+        found = self._detected_in(view, window, crop, mirrored=mirrored)
         middle = np.array([[(window[0] + window[2]) / 2, (window[1] + window[3]) / 2]])
         expected = view.in_picture(middle)[0]
         near = [
@@ -305,23 +337,17 @@ class FaceDetector:
         return min(near, key=lambda each: each[0])[1] if near else None
 
     def _detected_in(
-        self,
-        view: PictureView,
-        window: Window,
-        long_side_px: int,
-        *,
-        mirrored: bool,
-        enlarge: bool = False,
+        self, view: PictureView, window: Window, crop: Image.Image, *, mirrored: bool
     ) -> list[DetectedFace]:
-        """Detect in a window of the view; `mirrored` shows the detector its mirror image."""
+        """Detect in a window of the view, resampled to `crop`, or in the mirror image of it."""
         left, top, right, bottom = window
         width, height = right - left, bottom - top
-        seen = np.asarray(view.resampled(window, long_side_px, enlarge=enlarge))
+        seen = np.asarray(crop)
         if mirrored:
             seen = seen[:, ::-1]
         turn = _turn_in_picture(view.turn_deg)
         found = []
-        for each in self._landmarker.detect(np.ascontiguousarray(seen)):
+        for each in self._landmarkers[mirrored].detect(np.ascontiguousarray(seen)):
             normalised, transformation = each.normalised, each.transformation
             if mirrored:
                 normalised = normalised[self._mirror] * (-1, 1, 1) + (1, 0, 0)

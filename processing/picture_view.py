@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from processing.resampling import affinely_resampled
+
 Window = tuple[float, float, float, float]
 """Left, top, right and bottom edge; the first pixel reaches from -0.5 to 0.5."""
 
 _REDUCING: Final = Image.Resampling.HAMMING
-_TURNING: Final = Image.Resampling.BICUBIC
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,16 +129,11 @@ class PictureView:
         angle = math.radians(by_deg)
         turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
         shift = about_px - turn @ about_px
-        # Pillow counts from the corner of the first pixel, here it is counted from its centre.
-        corner = shift + 0.5 - turn @ np.array([0.5, 0.5])
-        image = self.image.transform(
-            self.size,
-            Image.Transform.AFFINE,
-            (*turn[0], corner[0], *turn[1], corner[1]),
-            resample=_TURNING,
+        turned = affinely_resampled(
+            np.asarray(self.image), np.column_stack([turn, shift]), *self.size
         )
         linear = self.picture_from_view[:, :2]
         return PictureView(
-            image,
+            Image.fromarray(turned),
             np.column_stack([linear @ turn, linear @ shift + self.picture_from_view[:, 2]]),
         )

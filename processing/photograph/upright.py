@@ -12,6 +12,7 @@ from PIL import Image
 from processing.landmarks import FACE_OVAL
 from processing.measurement import Side
 from processing.photograph.frame import FaceFrame
+from processing.resampling import affinely_resampled
 
 PAPER: Final = (24, 26, 30)
 """Colour where the photograph ends."""
@@ -64,15 +65,14 @@ def upright_face(
     last = np.maximum(np.ceil(corners.max(axis=0)).astype(int) + 2 * reduced + 1, first)
     part = Image.fromarray(np.ascontiguousarray(pixels[first[1] : last[1], first[0] : last[0]]))
     part = part.reduce(reduced)
-    across, down = across / reduced, down / reduced
-    # Pillow's transform counts from the edge of the first pixel.
-    start = (start + 0.5 - first) / reduced - (across + down) / 2
-    picture = part.transform(
-        (width, height),
-        Image.Transform.AFFINE,
-        (across[0], down[0], start[0], across[1], down[1], start[1]),
-        resample=Image.Resampling.BILINEAR,
-        fillcolor=PAPER,
+    start = (start + 0.5 - first) / reduced - 0.5
+    picture = affinely_resampled(
+        np.asarray(part),
+        np.column_stack([across / reduced, down / reduced, start]),
+        width,
+        height,
+        is_smooth=False,
+        outside=PAPER,
     )
     points = np.column_stack(
         [
@@ -80,7 +80,7 @@ def upright_face(
             middle[1] - (frame.seen[:, 1] - height_of_middle) / per_px,
         ]
     )
-    return UprightFace(picture, points)
+    return UprightFace(Image.fromarray(picture), points)
 
 
 def chimeric_face(upright: NDArray[np.uint8], side: Side) -> NDArray[np.uint8]:

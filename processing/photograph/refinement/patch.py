@@ -18,6 +18,7 @@ from PIL import Image
 from processing.face_landmarks import DetectedFace
 from processing.landmarks import LANDMARKS
 from processing.photograph.scale import IRIS_DIAMETER_MM, iris_diameter_px
+from processing.resampling import affinely_resampled
 
 LARGEST_PUPIL_DISTANCE_PX: Final = 240.0
 """About 0.26 mm a pixel: an edge is placed to a fraction of it."""
@@ -208,16 +209,10 @@ def _cut_out(
     # Without Pillow's reducing gap, whose cells would start at the left edge of the window only.
     reduced = window.resize(reduced_size, Image.Resampling.HAMMING)
     scale = np.array([reduced_size[0] / (right - left), reduced_size[1] / (bottom - top)])
-    linear = matrix[:, :2] * scale[:, None]
-    # Pillow counts from the corner of the first pixel, here it is counted from its centre.
-    shift = (matrix[:, 2] + 0.5 - (left, top)) * scale - linear @ np.array([0.5, 0.5])
-    turned = reduced.transform(
-        size,
-        Image.Transform.AFFINE,
-        (*linear[0], shift[0], *linear[1], shift[1]),
-        resample=Image.Resampling.BICUBIC,
-    )
-    return np.array(turned, dtype=np.uint8)
+    # The first pixel's centre, from which is counted, lies half a pixel inside the window.
+    shift = (matrix[:, 2] + 0.5 - (left, top)) * scale - 0.5
+    old_from_new = np.column_stack([matrix[:, :2] * scale[:, None], shift])
+    return affinely_resampled(np.asarray(reduced), old_from_new, *size)
 
 
 def _bounds(
@@ -232,9 +227,13 @@ def _bounds(
 def _inside(
     columns: int, rows: int, matrix: NDArray[np.float64], size: tuple[int, int]
 ) -> NDArray[np.bool_]:
-    across, down = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
-    column = matrix[0, 0] * across + matrix[0, 1] * down + matrix[0, 2]
-    row = matrix[1, 0] * across + matrix[1, 1] * down + matrix[1, 2]
+    low, high = _bounds(matrix, size)
+    # The patch is a rectangle: with its corners all of it is inside.
+    if (low >= 0).all() and (high <= (columns - 1, rows - 1)).all():
+        return np.ones((size[1], size[0]), dtype=np.bool_)
+    across, down = np.arange(size[0]), np.arange(size[1])[:, None]
+    column = matrix[0, 0] * across + (matrix[0, 1] * down + matrix[0, 2])
+    row = matrix[1, 0] * across + (matrix[1, 1] * down + matrix[1, 2])
     inside: NDArray[np.bool_] = (
         (column >= 0) & (column <= columns - 1) & (row >= 0) & (row <= rows - 1)
     )

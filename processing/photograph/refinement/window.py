@@ -10,10 +10,10 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from processing.photograph.refinement.patch import FacePatch, Located
+from processing.resampling import affinely_resampled
 
 WINDOW_MM_PER_PX: Final = 0.25
 
@@ -96,16 +96,10 @@ def window(
     end = low_px + per_px * np.array([columns, rows]) + _SUPPORT_PX
     first = np.clip(np.floor(low_px) - _SUPPORT_PX, 0, last).astype(np.int64)
     end = np.clip(np.ceil(end), first + 1, last + 1).astype(np.int64)
-    around = np.ascontiguousarray(patch.pixels[first[1] : end[1], first[0] : end[0]])
-    # Pillow counts from the corner of the first pixel, here it is counted from its centre.
-    shift = low_px - first + 0.5 - 0.5 * per_px
-    resampled = Image.fromarray(around).transform(
-        (columns, rows),
-        Image.Transform.AFFINE,
-        (per_px, 0.0, shift[0], 0.0, per_px, shift[1]),
-        resample=Image.Resampling.BICUBIC,
-    )
-    return Window(np.array(resampled, dtype=np.uint8), np.asarray(low_px, np.float64), per_px)
+    around = patch.pixels[first[1] : end[1], first[0] : end[0]]
+    old_from_new = np.column_stack([per_px * np.eye(2), low_px - first])
+    resampled = affinely_resampled(around, old_from_new, columns, rows)
+    return Window(resampled, np.asarray(low_px, np.float64), per_px)
 
 
 def smoothed(
