@@ -8,7 +8,7 @@ background, and the edge of the jaw over the neck.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -63,6 +63,10 @@ _CHIN_HEIGHT_MM: Final = 30.0
 _LOWEST_WITHIN_MM: Final = 8.0
 _MIDDLE_UNCERTAINTY_MM: Final = 0.7
 _MIDDLE_BY_PICTURE_MM: Final = 2.0
+
+# Strands of hair beside the cheek move the edge by a millimetre at one level; those who
+# read the width of the face at a level take the edge as it runs about it.
+_RUN_MM: Final = 6.0
 
 _AT_LEVELS: Final = frozenset({*PAIRED_LANDMARKS["zygion"], *PAIRED_LANDMARKS["gonion"]})
 
@@ -185,10 +189,12 @@ def _at_levels(patch: FacePatch, outline: _Outline) -> _Places:
         uncertainty_mm=np.full(len(detected), _UNSEEN_UNCERTAINTY_MM),
         found=np.ones(len(detected), dtype=np.bool_),
     )
+    run = gaussian_filter1d(outline.curve_mm, _RUN_MM / _FINE_MM[0], axis=0, mode="nearest")
+    seen_run = replace(outline, curve_mm=run)
     places: _Places = {}
     for name, level in (("zygion", _zygion_level(patch)), ("gonion", _gonion_level(patch))):
         halves = tuple(zip(PAIRED_LANDMARKS[name], (1, 0), strict=True))
-        seen = {index: _crossing(outline, half, level) for index, half in halves}
+        seen = {index: _crossing(seen_run, half, level) for index, half in halves}
         if not any(seen.values()):
             continue
         for index, half in halves:

@@ -44,7 +44,9 @@ _LEAST_LINE: Final = 0.12
 # No mouth is narrower, so the line is surely there at this distance from the middle.
 _NEAREST_TO_MIDLINE_MM: Final = 9.0
 # The line ends where it has this part of its contrast; the other two say how sharply.
+# A line darker than most, as beside an open mouth, does not end where it is as dark as others.
 _END: Final = 0.6
+_DARK_LINE: Final = 0.36
 _SHARPNESS: Final = (0.8, 0.4)
 _LONGEST_GAP_MM: Final = 4.0
 _BEYOND_MM: Final = 1.5
@@ -157,6 +159,7 @@ def _outer_end(along: NDArray[np.float64], middle: float) -> tuple[float, float]
         return None
     length = int(_REFERENCE_LENGTH_MM / WINDOW_MM_PER_PX)
     reference = float(np.median(np.sort(along[outermost : outermost + length])[length // 2 :]))
+    reference = min(reference, _DARK_LINE)
     crossings = [_crossing(along, outermost, part * reference) for part in (_END, *_SHARPNESS)]
     if any(each is None for each in crossings):
         return None
