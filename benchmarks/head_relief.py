@@ -33,14 +33,14 @@ from processing.face_landmarks import FaceDetector
 from processing.face_model import find_face_model
 from processing.landmarks import LANDMARKS
 from processing.photograph.frame import levelled_points
-from processing.photograph.nose_turn import midpoints_beside_irises, turn_of_midpoints
+from processing.photograph.nose_mirror import RELIEF as RELIEF_OF_NOSE
+from processing.photograph.nose_mirror import middle_of_nose
 from processing.photograph.refinement.refine import refine
 from processing.photograph.relief_table import RELIEF, RELIEF_DEVIATION
 
 LARGEST_YAW_DEG: Final = 8.0
+NEARLY_FRONTAL_DEG: Final = 3.0
 FIRST_HEAD: Final = 500
-# From the root of the nose down its ridge to its tip and base; one of each pair of the alae.
-NOSE: Final = (9, 8, 168, 6, 197, 195, 5, 4, 1, 19, 94, 2, 164, 64, 97, 98, 129, 49, 133)
 
 Array = NDArray[np.float64]
 
@@ -49,15 +49,14 @@ Array = NDArray[np.float64]
 class TurnedHead:
     """Midpoints of all pairs in one picture, in distances between the pupils.
 
-    As (478, 2) in the picture as it is, and how far aside, (478,), with the
-    surroundings of the nose made even.
+    As (478, 2); and how far aside the middle of the nose is seen.
     """
 
     identity: int
     yaw_deg: float
     pitch_deg: float
     midpoints: Array = field(repr=False)
-    evenly_surrounded: Array = field(repr=False)
+    nose_aside: float
 
 
 def turned_heads(
@@ -76,14 +75,14 @@ def turned_heads(
                 continue
             refined = refine(picture.pixels, faces[0], detector.mirror)
             face = replace(faces[0], points_px=refined.points_px)
-            even = midpoints_beside_irises(picture.pixels, face, detector)
-            if even is None:
+            middle = middle_of_nose(picture.pixels, face, detector.mirror)
+            if middle is None:
                 continue
             levelled, _, _ = levelled_points(face.points_px)
             pupils = [LANDMARKS[f"iris_centre_{side}"] for side in ("right", "left")]
             distance = float(np.ptp(levelled[pupils, 0]))
             midpoints = (levelled + levelled[detector.mirror]) / 2 / distance
-            heads.append(TurnedHead(identity, float(yaw), float(pitch), midpoints, even))
+            heads.append(TurnedHead(identity, float(yaw), float(pitch), midpoints, middle.aside))
     return heads
 
 
@@ -111,21 +110,19 @@ def measured_relief(heads: Sequence[TurnedHead], mirror: NDArray[np.int64]) -> t
 
 
 def print_nose(heads: Sequence[TurnedHead]) -> None:
-    """What `processing.photograph.nose_turn` holds: relief and deviation along the nose."""
-    sines = np.sin(np.radians([each.yaw_deg for each in heads]))
-    aside = np.array([each.evenly_surrounded for each in heads])
-    relief = _slope(sines[:, None], aside)
-    scatter = (aside - relief * sines[:, None]).std(axis=0)
-    print("\n| landmark along the nose | relief | deviation | in degrees of yaw |")
-    print("|---|---|---|---|")
-    for index in NOSE:
-        stands_out, deviation = 1000 * relief[index], 1000 * scatter[index]
-        degrees = np.degrees(deviation / stands_out)
-        print(f"| {index} | {stands_out:.0f} | {deviation:.1f} | {degrees:.2f} |")
-    yaw = np.array([turn_of_midpoints(each.evenly_surrounded).yaw_deg for each in heads])
+    """What `processing.photograph.nose_mirror` holds, and how far it errs."""
     true = np.array([each.yaw_deg for each in heads])
-    slope = np.polyfit(true, yaw, 1)[0]
-    print(f"\nyaw by the nose: error {np.std(yaw - true):.2f} deg, slope {slope:.3f}")
+    sines = np.sin(np.radians(true))
+    aside = np.array([each.nose_aside for each in heads])
+    relief = float(_slope(sines, aside))
+    print(f"\nnose: relief {relief:.3f}, in use {RELIEF_OF_NOSE:.3f}")
+    for what, chosen in (("all", RELIEF_OF_NOSE), ("with the relief of these heads", relief)):
+        error = np.degrees(np.arcsin(np.clip(aside / chosen, -1, 1))) - true
+        nearly = np.abs(true) <= NEARLY_FRONTAL_DEG
+        print(
+            f"yaw by the nose, {what}: RMS error {np.sqrt((error**2).mean()):.2f} deg, within "
+            f"{NEARLY_FRONTAL_DEG:g} deg of the front {np.sqrt((error[nearly] ** 2).mean()):.2f}"
+        )
 
 
 def _slope(turn: Array, shift: Array) -> Array:

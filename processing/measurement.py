@@ -172,12 +172,16 @@ class ColouredModel:
     patch : SurfacePatch
     colours : (k, 3) uint8 array
         sRGB colour of each vertex.
+    axes : (3, 3) float64 array, optional
+        Unit vectors to the patient's left, up and forward, as rows, in the frame
+        of the scan: how it is stood upright.
     """
 
     name: str
     caption: str
     patch: SurfacePatch
     colours: NDArray[np.uint8] = field(repr=False)
+    axes: NDArray[np.float64] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Surfaces as STL and OBJ files, in mm: the two formats that DICOM encapsulates."""
+"""Surfaces as STL and OBJ files, in mm: the formats that DICOM encapsulates."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from processing.inputs import Surface
+from processing.inputs import Surface, Texture
+from processing.mesh_files.merged_corners import merged_corners
 
 _STL_HEADER: Final = b"binary STL in mm"
 _STL_HEADER_BYTES: Final = 80
@@ -37,11 +38,21 @@ def encode_stl(surface: Surface) -> bytes:
     return _STL_HEADER.ljust(_STL_HEADER_BYTES) + count + records.tobytes()
 
 
-def encode_obj(surface: Surface) -> bytes:
+_MATERIAL: Final = "scan"
+
+
+def encode_obj(surface: Surface, library: str | None = None) -> bytes:
     """The surface as Wavefront OBJ, in mm to the nanometre.
 
     Vertex colours follow the coordinates as numbers from 0 to 1, a custom that
     most readers know.
+
+    Parameters
+    ----------
+    surface : Surface
+    library : str, optional
+        Name of the MTL file, `encode_mtl`, that shows the texture of the surface;
+        without it the texture is lost.
     """
     columns = [surface.vertices_mm]
     form = "v %.6f %.6f %.6f"
@@ -50,6 +61,25 @@ def encode_obj(surface: Surface) -> bytes:
         form += " %.4f %.4f %.4f"
     stream = io.StringIO()
     stream.write("# in mm\n")
+    if library is not None:
+        stream.write(f"mtllib {library}\n")
     np.savetxt(stream, np.hstack(columns), form)
-    np.savetxt(stream, surface.triangles + 1, "f %d %d %d")
+    if library is None or surface.texture is None:
+        np.savetxt(stream, surface.triangles + 1, "f %d %d %d")
+    else:
+        _write_textured_faces(stream, surface, surface.texture)
     return stream.getvalue().encode("ascii")
+
+
+def encode_mtl(picture: str) -> bytes:
+    """The MTL file of `encode_obj`: one material that shows a picture of this name."""
+    return f"newmtl {_MATERIAL}\nKd 1 1 1\nmap_Kd {picture}\n".encode()
+
+
+def _write_textured_faces(stream: io.StringIO, surface: Surface, texture: Texture) -> None:
+    places = texture.corners.reshape(-1, 2)
+    used, index, _ = merged_corners(np.column_stack([places, np.zeros(len(places))]))
+    np.savetxt(stream, used[:, :2], "vt %.7f %.7f")
+    stream.write(f"usemtl {_MATERIAL}\n")
+    corners = np.stack([surface.triangles, index.reshape(-1, 3)], axis=2).reshape(-1, 6)
+    np.savetxt(stream, corners + 1, "f %d/%d %d/%d %d/%d")

@@ -9,26 +9,21 @@ codes in `dicom_nodes.objects.codes`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Final
 
 from dicom_nodes.objects.header import InstanceHeader
 from dicom_nodes.objects.sop_classes import VL_PHOTOGRAPHIC_IMAGE as VL_PHOTOGRAPHIC_IMAGE
-from processing import surface
-from processing.inputs import LandmarkEdits, Photograph, Surface
-from processing.measurement import Analysis, RejectedInput, Status
+from processing.measurement import Analysis, QualityCheck, RejectedInput, Status
 from service.analysis_entry import AnalysisEntry, AnyInput, Measurable
 from service.analysis_entry import CandidateInput as CandidateInput
 from service.analysis_entry import Instruments as Instruments
+from service.edited_inputs import is_edited
+from service.edited_inputs import with_edits as with_edits
 from service.photograph_entries import photograph_entries
-from service.settings import Settings
-
-ENCAPSULATED_MODELS: Final = frozenset(
-    {"1.2.840.10008.5.1.4.1.1.104.3", "1.2.840.10008.5.1.4.1.1.104.4"}
-)
+from service.surface_entries import surface_entries
 
 
 def facts_for_analyses(header: InstanceHeader) -> dict[str, Any]:
@@ -37,6 +32,9 @@ def facts_for_analyses(header: InstanceHeader) -> dict[str, Any]:
         "view": header.view.value if header.view is not None else None,
         "expression": header.expression.value if header.expression is not None else None,
         "edited_photographs": list(header.edited_photographs),
+        "edited_surfaces": list(header.edited_surfaces),
+        "references": list(header.referenced_instances),
+        "segmented": list(header.segmented_properties),
     }
 
 
@@ -64,12 +62,12 @@ def measure_inputs(
 ) -> Analysis:
     """Measure every input, and answer with the best; it is named first, the others after it.
 
-    A photograph on which a reviewer placed landmarks is better than any other.
+    One on which a reviewer placed something is better than any other.
 
     Parameters
     ----------
     entry : AnalysisEntry
-    inputs : sequence of Photograph, Surface or LandmarkEdits
+    inputs : sequence of Photograph, Surface, LandmarkEdits or SurfaceEdits
         What could be read.
     rejected : mapping of str to str
         Source to reason, of what could not be read.
@@ -79,14 +77,18 @@ def measure_inputs(
     measurable = with_edits(inputs)
     found = [_measure_one(entry, each, instruments) for each in measurable]
     measured = [
-        (not _is_edited(each), entry.preference(analysis), analysis)
+        (not is_edited(each), entry.preference(analysis), analysis)
         for each, analysis in zip(measurable, found, strict=True)
         if analysis.status is Status.MEASURED
     ]
     if measured:
         _, _, best = min(measured, key=lambda each: each[:2])
         others = tuple(each for each in sources if each not in best.inputs)
-        return replace(best, inputs=best.inputs + others)
+        return replace(
+            best,
+            inputs=best.inputs + others,
+            quality=best.quality + _not_all_read(inputs, rejected),
+        )
     reasons = dict(rejected) | {each.inputs[0]: each.reason or "" for each in found}
     return Analysis(
         analysis=entry.name,
@@ -99,25 +101,15 @@ def measure_inputs(
     )
 
 
-def with_edits(inputs: Sequence[AnyInput]) -> list[Measurable]:
-    """What can be measured, each photograph with the landmarks last placed on it."""
-    edits = sorted(
-        (each for each in inputs if isinstance(each, LandmarkEdits)),
-        key=lambda each: (each.made_at, each.source),
-    )
-    measurable = [each for each in inputs if not isinstance(each, LandmarkEdits)]
-    for number, each in enumerate(measurable):
-        latest = next(
-            (edit for edit in reversed(edits) if isinstance(each, Photograph) and edit.is_of(each)),
-            None,
-        )
-        if latest is not None and isinstance(each, Photograph):
-            measurable[number] = replace(each, edited_landmarks=latest.landmarks_px)
-    return measurable
-
-
-def _is_edited(each: Measurable) -> bool:
-    return isinstance(each, Photograph) and bool(each.edited_landmarks)
+def _not_all_read(
+    inputs: Sequence[AnyInput], rejected: Mapping[str, str]
+) -> tuple[QualityCheck, ...]:
+    """A check that says that something could not be read: a reviewer must not miss it."""
+    if not rejected:
+        return ()
+    read = len({each.source for each in inputs})
+    wanted = float(read + len(rejected))
+    return (QualityCheck("inputs_read", float(read), "1", wanted, passed=False),)
 
 
 def _measure_one(entry: AnalysisEntry, each: Measurable, instruments: Instruments) -> Analysis:
@@ -139,33 +131,12 @@ def _joined(reasons: Mapping[str, str]) -> str:
     return " ".join(f"{source}: {reason}" for source, reason in sorted(reasons.items()))
 
 
-def _is_model(candidate: CandidateInput) -> bool:
-    return candidate.sop_class_uid in ENCAPSULATED_MODELS
-
-
-def _read_model(path: Path, _settings: Settings) -> tuple[Surface]:
-    from dicom_nodes.objects.surface_reader import read_encapsulated_model
-    from processing.mesh_files import decode_mesh
-
-    model = read_encapsulated_model(path)
-    return (
-        decode_mesh(
-            model.data, model.media, source=model.source, unit=model.unit, frame=model.frame
-        ),
-    )
-
-
-def _measure_surface(each: Surface, instruments: Instruments) -> Analysis:
-    from processing.surface.symmetry import measure
-
-    return measure(each, instruments.detector())
-
-
 def load_what_measures() -> None:
     """Import all that measuring needs, so that the first study does not wait for it."""
     for module in (
         "dicom_nodes.objects.landmark_edits",
         "dicom_nodes.objects.photograph_reader",
+        "dicom_nodes.objects.surface_edits",
         "dicom_nodes.objects.surface_reader",
         "processing.mediapipe_landmarker",
         "processing.mesh_files",
@@ -175,29 +146,6 @@ def load_what_measures() -> None:
         import_module(module)
 
 
-def _absolute(quantity: str) -> Callable[[Analysis], float]:
-    def value(analysis: Analysis) -> float:
-        return min(
-            (abs(each.value) for each in analysis.measurements if each.quantity == quantity),
-            default=float("inf"),
-        )
-
-    return value
-
-
 ANALYSES: Final[Mapping[str, AnalysisEntry]] = {
-    entry.name: entry
-    for entry in (
-        *photograph_entries(),
-        AnalysisEntry(
-            name=surface.ANALYSIS,
-            version=surface.VERSION,
-            wants=_is_model,
-            declared="a surface scan (encapsulated STL or OBJ)",
-            is_complete=bool,
-            read=_read_model,
-            measure=_measure_surface,
-            preference=_absolute("landmark_asymmetry"),
-        ),
-    )
+    entry.name: entry for entry in (*photograph_entries(), *surface_entries())
 }

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from processing.inputs import LandmarkEdits, Photograph, Surface
-from processing.measurement import Analysis
+from processing.inputs import LandmarkEdits, Photograph, Surface, SurfaceEdits
+from processing.measurement import Analysis, RejectedInput
 from service.settings import Settings
 
 if TYPE_CHECKING:
     from processing.face_landmarks import FaceDetector
 
 Measurable = Photograph | Surface
-AnyInput = Photograph | Surface | LandmarkEdits
+AnyInput = Photograph | Surface | LandmarkEdits | SurfaceEdits
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,35 @@ class Instruments:
         self._detector = None
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What could be read of an analysis' instances.
+
+    `rejected` maps SOP Instance UIDs of the others to the reason.
+    """
+
+    inputs: tuple[AnyInput, ...]
+    rejected: Mapping[str, str]
+
+
+def each_for_itself(
+    read_one: Callable[[Path, Settings], Sequence[AnyInput]],
+) -> Callable[[Mapping[str, Path], Settings], Read]:
+    """Read instances that do not depend on one another; `read_one` raises RejectedInput."""
+
+    def read(paths: Mapping[str, Path], settings: Settings) -> Read:
+        inputs: list[AnyInput] = []
+        rejected: dict[str, str] = {}
+        for uid, path in paths.items():
+            try:
+                inputs.extend(read_one(path, settings))
+            except RejectedInput as rejection:
+                rejected[uid] = str(rejection)
+        return Read(tuple(inputs), rejected)
+
+    return read
+
+
 def amends_nothing(_candidate: CandidateInput, _wanted: Sequence[CandidateInput]) -> bool:
     """No instance amends the inputs."""
     return False
@@ -79,14 +108,14 @@ class AnalysisEntry:
     is_complete : callable
         Whether the wanted instances are all that it declares.
     read : callable
-        Reads one DICOM file to inputs; raises RejectedInput.
+        Reads all instances (SOP Instance UID to file) that it takes of a study.
     measure : callable
         Measures one input.
     preference : callable
         Smaller is better; chooses among several measured inputs.
     amends : callable
         Whether an instance, wanted by itself or not, amends one of the wanted ones:
-        a reviewer's landmarks on a photograph.
+        a reviewer's landmarks on a photograph, the texture of a scan.
     choices : callable
         What the settings choose that changes results; part of their content key.
         Empty for the defaults.
@@ -97,17 +126,21 @@ class AnalysisEntry:
     wants: Callable[[CandidateInput], bool]
     declared: str | None
     is_complete: Callable[[Sequence[CandidateInput]], bool]
-    read: Callable[[Path, Settings], Sequence[AnyInput]]
+    read: Callable[[Mapping[str, Path], Settings], Read]
     measure: Callable[[Any, Instruments], Analysis]
     preference: Callable[[Analysis], float]
     amends: Callable[[CandidateInput, Sequence[CandidateInput]], bool] = amends_nothing
     choices: Callable[[Settings], str] = no_choices
 
     def inputs_among(self, usable: Sequence[CandidateInput]) -> list[CandidateInput]:
-        """The instances that it is run on; none where it wants none."""
-        wanted = [each for each in usable if self.wants(each)]
-        if not wanted:
-            return []
-        return wanted + [
-            each for each in usable if each not in wanted and self.amends(each, wanted)
-        ]
+        """The instances that it is run on; none where it wants none.
+
+        What amends them may itself be amended: a scan names its materials, and these
+        name pictures.
+        """
+        taken = [each for each in usable if self.wants(each)]
+        further = taken
+        while further:
+            further = [each for each in usable if each not in taken and self.amends(each, taken)]
+            taken = taken + further
+        return taken

@@ -117,6 +117,30 @@ def _files_in(folder: Path) -> Iterator[Path]:
             yield path
 
 
+def texture_files_of(paths: Iterable[Path]) -> set[Path]:
+    """The files among these that are only part of a mesh among them: its MTL and pictures.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        Files; an OBJ or PLY among them may name others.
+    """
+    from processing.mesh_files.parts_beside import parts_beside
+
+    every = list(paths)
+    parts: set[Path] = set()
+    for path in every:
+        media = path.suffix.lower().removeprefix(".")
+        if media not in ("obj", "ply"):
+            continue
+        try:
+            beside = parts_beside(path, path.read_bytes(), media)
+        except (RejectedInput, OSError):
+            continue  # said when the mesh itself is read
+        parts |= {*beside.libraries.values(), *beside.pictures.values()}
+    return {path for path in every if path.resolve() in parts}
+
+
 def listed(names: Iterable[str], most: int = 3) -> str:
     """A few names in one line, and how many more there are."""
     every = list(names)

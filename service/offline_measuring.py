@@ -17,20 +17,30 @@ from typing import Any, Final
 from dicom_nodes.objects.header import InstanceHeader, inspect
 from processing import photograph, surface
 from processing.face_model import find_face_model
-from processing.inputs import Expression, LandmarkEdits, Photograph
-from processing.measurement import Analysis, RejectedInput, Status, analysis_as_json
+from processing.inputs import Expression, LandmarkEdits, Photograph, Surface, SurfaceEdits
+from processing.measurement import (
+    Analysis,
+    RejectedInput,
+    Status,
+    SurfacePatch,
+    analysis_as_json,
+)
+from processing.mesh_encoding import encode_stl
 from processing.mesh_files import read_mesh_file
 from processing.picture_files import read_picture
 from service.analyses import ANALYSES, CandidateInput, analysis_named, facts_for_analyses
 from service.catalogue.stored_bytes import LocalBytes
-from service.input_files import FileKind, MeshScale, kind_of
+from service.input_files import FileKind, MeshScale, kind_of, texture_files_of
 from service.photograph_entries import MOVEMENTS, analysis_of_expression
 from service.settings import Settings, StorageSettings
 from service.site_calibration import calibrated
 from service.workflow.measuring import ANALYSIS_FILE, MeasureTask, ReadTask
 from service.workflow.measuring_child import ChildDied, MeasuringChild
+from service.workflow.patches import patch_from_bytes
 from service.workflow.readings import Reading, reading_as_bytes, reading_from_bytes
 
+# Later than any moment that an object can state: what is typed now wins.
+_NEWEST: Final = "9999"
 _PHOTOGRAPH_ANALYSES: Final = frozenset({photograph.ANALYSIS, *MOVEMENTS.values()})
 
 
@@ -40,8 +50,8 @@ class Group:
 
     `instances` maps SOP Instance UIDs to files, `rejected` sources to the reason
     why they cannot be read; `plain` is a file that is no DICOM, `expression` that on
-    a plain picture. `paths` are all its DICOM files. `edits` are a reviewer's
-    landmarks that were given on the command line.
+    a plain picture. `paths` are all its DICOM files. `edits` are what a reviewer
+    placed, given on the command line.
     """
 
     analysis: str
@@ -50,7 +60,7 @@ class Group:
     plain: Path | None = None
     paths: list[Path] = field(default_factory=list)
     expression: Expression | None = None
-    edits: LandmarkEdits | None = None
+    edits: LandmarkEdits | SurfaceEdits | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +91,15 @@ class PictureFile:
 
 
 @dataclass(frozen=True, slots=True)
+class SolidFile:
+    """A coloured model (GLB) or an area (STL) that an analysis made, as a file."""
+
+    name: str
+    suffix: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What was found on a group.
 
@@ -89,6 +108,7 @@ class Outcome:
 
     document: dict[str, Any]
     pictures: tuple[PictureFile, ...] = ()
+    solids: tuple[SolidFile, ...] = ()
 
     @property
     def status(self) -> Status:
@@ -108,7 +128,11 @@ def sort_files(paths: Sequence[Path], expression: Expression | None = None) -> S
     groups: list[Group] = []
     unused: list[tuple[Path, str]] = []
     studies: dict[str, list[_Found]] = {}
+    # Read with their mesh, not for themselves.
+    textures = texture_files_of(paths)
     for path in paths:
+        if path in textures:
+            continue
         kind = kind_of(path)
         if kind is FileKind.DICOM:
             header, fault = inspect(path)
@@ -183,6 +207,40 @@ def give_landmarks(found: Sorted, edits: LandmarkEdits) -> None:
     groups[0].edits = edits
 
 
+def surfaces_among(found: Sorted) -> list[Group]:
+    """The groups that are surface scans."""
+    return [each for each in found.groups if each.analysis == surface.ANALYSIS]
+
+
+def give_surface_edits(found: Sorted, edits: SurfaceEdits) -> None:
+    """Give a reviewer's landmarks, plane or area to the scan that they were placed on.
+
+    What was given before to the same scan stays where `edits` has nothing.
+
+    Raises
+    ------
+    RejectedInput
+        If there is not exactly one group of surface scans.
+    """
+    groups = surfaces_among(found)
+    if len(groups) != 1:
+        raise RejectedInput(
+            f"{edits.source} is for one surface scan, but {len(groups)} are to be measured: give "
+            "the scan alone"
+        )
+    former = groups[0].edits
+    if isinstance(former, SurfaceEdits):
+        edits = replace(
+            edits,
+            source=", ".join(dict.fromkeys((former.source, edits.source))),
+            surface=edits.surface or former.surface,
+            landmarks_mm=edits.landmarks_mm or former.landmarks_mm,
+            plane=edits.plane or former.plane,
+            area=edits.area or former.area,
+        )
+    groups[0].edits = edits
+
+
 def measure_groups(
     groups: Sequence[Group],
     settings: Settings,
@@ -251,11 +309,25 @@ def _measure(
     document = json.loads(stored.read(f"{folder}/{ANALYSIS_FILE}"))
     texts = document.pop("captions")
     keys, document["pictures"] = document["pictures"], []
-    pictures = tuple(
-        PictureFile(text["name"], text["caption"], stored.read(key))
-        for key, text in zip(keys, texts, strict=True)
+    models, areas = document.pop("models", []), document.pop("areas", {})
+    return Outcome(
+        document,
+        pictures=tuple(
+            PictureFile(text["name"], text["caption"], stored.read(key))
+            for key, text in zip(keys, texts, strict=True)
+        ),
+        solids=(
+            *(SolidFile(each["name"], ".glb", stored.read(each["key"])) for each in models),
+            *(
+                SolidFile(name, ".stl", _patch_as_stl(patch_from_bytes(stored.read(key))))
+                for name, key in areas.items()
+            ),
+        ),
     )
-    return Outcome(document, pictures)
+
+
+def _patch_as_stl(patch: SurfacePatch) -> bytes:
+    return encode_stl(Surface(patch.vertices_mm, patch.triangles, source=""))
 
 
 def _read_instances(
@@ -274,29 +346,46 @@ def _read_instances(
 
 
 def _plain_reading(group: Group, path: Path, settings: Settings, scale: MeshScale) -> Reading:
+    found: Surface | Photograph
     try:
         if group.analysis == surface.ANALYSIS:
-            return Reading((read_mesh_file(path, scale.unit, scale.mm_per_unit),), {})
-        picture = calibrated(read_picture(path), settings.photograph.calibrations)
+            found = read_mesh_file(path, scale.unit, scale.mm_per_unit)
+        else:
+            picture = calibrated(read_picture(path), settings.photograph.calibrations)
+            found = replace(picture, expression=group.expression)
     except RejectedInput as rejection:
         return Reading((), {path.name: str(rejection)})
-    return _with_edits(Reading((replace(picture, expression=group.expression),), {}), group.edits)
+    return _with_edits(Reading((found,), {}), group.edits)
 
 
-def _with_edits(reading: Reading, edits: LandmarkEdits | None) -> Reading:
-    """The reading with landmarks of the command line, on the photograph that they name."""
+def _with_edits(reading: Reading, edits: LandmarkEdits | SurfaceEdits | None) -> Reading:
+    """The reading with the edits of the command line, on the input that they name."""
     if edits is None:
         return reading
-    photographs = [each for each in reading.inputs if isinstance(each, Photograph)]
-    if not edits.photograph and len(photographs) == 1:
-        edits = replace(edits, photograph=photographs[0].source)
-    if photographs and not any(edits.is_of(each) for each in photographs):
-        named = ", ".join(each.source for each in photographs)
-        meant = f"are for {edits.photograph}" if edits.photograph else "name no photograph"
-        raise RejectedInput(
-            f'the landmarks of {edits.source} {meant}; "image" in the file must be one of: {named}'
-        )
-    return Reading((*reading.inputs, edits), reading.rejected)
+    if isinstance(edits, LandmarkEdits):
+        photographs = [each for each in reading.inputs if isinstance(each, Photograph)]
+        if not edits.photograph and len(photographs) == 1:
+            edits = replace(edits, photograph=photographs[0].source)
+        if not any(edits.is_of(each) for each in photographs):
+            _check_named(edits.source, edits.photograph, "image", photographs)
+        return Reading((*reading.inputs, edits), reading.rejected)
+    scans = [each for each in reading.inputs if isinstance(each, Surface)]
+    if not edits.surface and len(scans) == 1:
+        edits = replace(edits, surface=scans[0].source)
+    if not any(edits.is_of(each) for each in scans):
+        _check_named(edits.source, edits.surface, "surface", scans)
+    return Reading((*reading.inputs, replace(edits, made_at=_NEWEST)), reading.rejected)
+
+
+def _check_named(
+    file: str, meant: str, key: str, inputs: Sequence[Photograph] | Sequence[Surface]
+) -> None:
+    """Refuse edits of another input; where none could be read, its own reason is the answer."""
+    if not inputs:
+        return
+    named = ", ".join(each.source for each in inputs)
+    said = f"are for {meant}" if meant else "name no input"
+    raise RejectedInput(f'the edits of {file} {said}; "{key}" in the file must be one of: {named}')
 
 
 def _failure(group: Group, reason: str) -> dict[str, Any]:

@@ -22,7 +22,12 @@ from dicom_nodes.objects.sop_classes import (
 from processing import photograph
 from processing.inputs import Expression, LandmarkEdits, Photograph, View
 from processing.measurement import Analysis
-from service.analysis_entry import AnalysisEntry, CandidateInput, Instruments
+from service.analysis_entry import (
+    AnalysisEntry,
+    CandidateInput,
+    Instruments,
+    each_for_itself,
+)
 from service.settings import PhotographSettings, Settings
 from service.site_calibration import calibrated
 
@@ -52,7 +57,7 @@ def photograph_entries() -> tuple[AnalysisEntry, ...]:
         is_complete=lambda wanted: any(
             each.header.get("view") == View.FRONTAL.value for each in wanted
         ),
-        read=read_photographs_or_edits,
+        read=each_for_itself(read_photographs_or_edits),
         measure=_measured_as(photograph.ANALYSIS),
         preference=_turned_by,
         amends=_amends,

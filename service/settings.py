@@ -184,6 +184,12 @@ class PhotographSettings(Table):
         return self
 
 
+class SurfaceSettings(Table):
+    """How surface scans are measured; `plane` is as in `processing.surface.options`."""
+
+    plane: Literal["lesion aware", "upper face", "landmarks"] = "lesion aware"
+
+
 class Settings(BaseSettings):
     """Everything that a site can choose."""
 
@@ -202,6 +208,7 @@ class Settings(BaseSettings):
     delivery: DeliverySettings = DeliverySettings()
     work: WorkSettings = WorkSettings()
     photograph: PhotographSettings = PhotographSettings()
+    surface: SurfaceSettings = SurfaceSettings()
 
     @classmethod
     def settings_customise_sources(

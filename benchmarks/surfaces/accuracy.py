@@ -102,7 +102,7 @@ def volume_table(results: Sequence[Compared], title: str, limit: tuple[float, fl
         own = [each.planes[HEMIFACE] for each in measured]
         truth = float(np.mean([abs(each.hemiface.truth) for each in own]))
         allowed = max(limit[0] * truth, limit[1])
-        given = _rms([each.area for each in own])
+        given = _rms([each.given for each in measured])
         headline = _rms([each.hemiface for each in measured])
         rows.append(
             (
@@ -117,7 +117,7 @@ def volume_table(results: Sequence[Compared], title: str, limit: tuple[float, fl
                 _rms([each.found for each in measured]),
                 _rms([each.found_levelled for each in measured]),
                 given,
-                _rms([each.levelled for each in own]),
+                _rms([each.given_levelled for each in measured]),
                 _rms([each.planes["true plane"].area for each in measured]),
                 _lost([each.hemiface for each in measured]),
             )
@@ -125,9 +125,9 @@ def volume_table(results: Sequence[Compared], title: str, limit: tuple[float, fl
     return Table(
         title,
         "RMS errors in mL; *allowed* is what the issue allows without a given area. hemiface: the "
-        "headline; found: the area found automatically; given: the outlined area on hemiface's "
-        "plane; true plane: the same on the true plane, what is left of the error when the plane "
-        "is perfect; lost: mean of what the headline under-reads.",
+        "headline; found: the area found automatically; given: the outlined area, given to the "
+        "measurement; true plane: the same on the true plane, what is left of the error when the "
+        "plane is perfect; lost: mean of what the headline under-reads.",
         (
             *("site", "mL", "n", "refused", "plane deg", "plane mm", "allowed", "hemiface"),
             *("found", "found, levelled", "given", "given, levelled", "given, true plane", "lost"),
@@ -208,6 +208,8 @@ def coverage_table(results: Sequence[Compared], title: str) -> Table:
         "volume, hemiface": lambda each: each.hemiface,
         "volume, affected area": lambda each: each.found,
         "volume, affected area, levelled": lambda each: each.found_levelled,
+        "volume, given area": lambda each: each.given,
+        "volume, given area, levelled": lambda each: each.given_levelled,
         "rms_asymmetry": lambda each: each.rms,
     }
     for natural in sorted({each.natural_mm for each in results}):
@@ -277,7 +279,7 @@ def case_table(results: Sequence[Compared], title: str) -> Table:
             (
                 *(each.case, each.head, own.plane_deg, own.plane_mm),
                 *(own.hemiface.truth, _error(each.hemiface), _percent(each.hemiface)),
-                *(_error(each.found), _error(own.area), _error(each.rms)),
+                *(_error(each.found), _error(each.given), _error(each.rms)),
                 *(_covered(each), each.seconds),
             )
         )
@@ -350,7 +352,7 @@ def _progress(result: Compared) -> str:
     if result.refused is not None:
         return f"{result.case}, {result.head}: refused: {result.refused}"
     own = result.planes[HEMIFACE]
-    area = "-" if own.area is None else f"{own.area.error:+.2f}"
+    area = "-" if result.given is None else f"{result.given.error:+.2f}"
     found = "-" if result.found is None else f"{result.found.error:+.2f}"
     headline = result.hemiface
     error = "-" if headline is None else f"{headline.error:+.2f} of {headline.truth:+.2f}"

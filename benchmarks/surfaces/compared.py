@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.surfaces.cases import Case
-from benchmarks.surfaces.on_plane import Plane, Region, found_plane, true_plane
+from benchmarks.surfaces.on_plane import Plane, Region, found_plane, outline, true_plane
 from benchmarks.surfaces.peers import (
     Registered,
     least_squares_plane,
@@ -21,6 +21,7 @@ from benchmarks.surfaces.peers import (
 )
 from benchmarks.surfaces.watched import Watched, watched
 from processing.face_landmarks import FaceDetector
+from processing.inputs import SurfaceEdits
 from processing.measurement import Measurement, Status
 from processing.surface.radial import RadialMaps, looked_up
 
@@ -36,6 +37,8 @@ NORMAL_95: Final = 1.96
 CHI2_3_95: Final = 7.815
 AFFECTED: Final = "affected area"
 LEVELLED: Final = "affected area, levelled"
+GIVEN: Final = "affected area, given"
+GIVEN_LEVELLED: Final = "affected area, given, levelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,8 @@ class Compared:
         By method; hemiface's own first.
     hemiface, found, found_levelled : Reading or None
         The headline volume and those of the area that was found automatically.
+    given, given_levelled : Reading or None
+        The same of the outlined area, in a second measurement that is given it.
     rms : Reading or None
         Of the left-right difference, mm.
     plane_covered : bool or None
@@ -116,6 +121,8 @@ class Compared:
     hemiface: Reading | None = None
     found: Reading | None = None
     found_levelled: Reading | None = None
+    given: Reading | None = None
+    given_levelled: Reading | None = None
     rms: Reading | None = None
     plane_covered: bool | None = None
     angle_uncertainty_deg: float | None = None
@@ -151,9 +158,10 @@ def compared(case: Case, detector: FaceDetector, peers: Mapping[str, Registered]
     maps = region.maps(own)
     truth, outside = _hemiface_truth(case, region, maps)
     area_truth = case.area_volume_ml()
+    given = _with_outline(case, detector)
     planes = {
         name: _on_plane(case, region, plane, seconds, truth, area_truth)
-        for name, plane, seconds in _planes(case, region, seen, peers)
+        for name, plane, seconds in _planes(case, region, seen, given, peers)
     }
     found_truth = area_truth if case.spec.site else 0.0
     return Compared(
@@ -162,6 +170,10 @@ def compared(case: Case, detector: FaceDetector, peers: Mapping[str, Registered]
         hemiface=_reading(seen.volume(None), truth),
         found=_reading(seen.volume(AFFECTED), found_truth),
         found_levelled=_reading(seen.volume(LEVELLED), found_truth),
+        given=None if given is None else _reading(given.volume(GIVEN), area_truth),
+        given_levelled=None
+        if given is None
+        else _reading(given.volume(GIVEN_LEVELLED), area_truth),
         rms=_reading(seen.measurement("rms_asymmetry"), _true_rms(case, region, maps)),
         plane_covered=_covered(case, seen),
         angle_uncertainty_deg=seen.check("plane_angle_uncertainty"),
@@ -171,18 +183,31 @@ def compared(case: Case, detector: FaceDetector, peers: Mapping[str, Registered]
     )
 
 
+def _with_outline(case: Case, detector: FaceDetector) -> Watched | None:
+    """The measurement of a scan whose affected area a person outlined."""
+    area = outline(case)
+    if area is None:
+        return None
+    surface = case.scan.surface
+    edits = SurfaceEdits("outline", surface.source, area=area)
+    seen = watched(replace(surface, edits=edits), detector)
+    return seen if seen.analysis.status is Status.MEASURED else None
+
+
 def _planes(
-    case: Case, region: Region, seen: Watched, peers: Mapping[str, Registered]
+    case: Case,
+    region: Region,
+    seen: Watched,
+    given: Watched | None,
+    peers: Mapping[str, Registered],
 ) -> list[tuple[str, Plane, float | None]]:
     own = found_plane(seen.analysis)
     truth = true_plane(case)
     planes: list[tuple[str, Plane, float | None]] = [
         (HEMIFACE, own, seen.part_seconds.get("fit_midsagittal_plane"))
     ]
-    if case.area.any():
-        without = region.plane_without(case.area, case.spec.side, own)
-        if without is not None:
-            planes.append((AREA_LEFT_OUT, without, None))
+    if given is not None:
+        planes.append((AREA_LEFT_OUT, found_plane(given.analysis), None))
     start = rough_start(truth, case.midline_mm().mean(axis=0), case.spec.number)
     for name, register in peers.items():
         started = time.perf_counter()
@@ -214,7 +239,7 @@ def _on_plane(
     truth_ml: float,
     area_truth_ml: float,
 ) -> OnPlane:
-    volumes = region.volumes(plane, case.area, case.spec.side)
+    volumes = region.volumes(plane, outline(case))
     degrees, millimetres = plane.error(case)
     return OnPlane(
         degrees,

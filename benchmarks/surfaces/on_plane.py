@@ -1,11 +1,7 @@
-"""hemiface's volumes on a plane and over an area of one's choice.
+"""hemiface's volumes on a plane of one's choice.
 
-The one place of the benchmark that reaches into `processing.surface`. The
-analysis takes neither an area nor a plane yet; when it does, this module
-becomes a call of it. What it needs: the plane (normal and offset), or that it
-be found with the area and its mirror image left out; the area as vertices or
-triangles of the scan, on the affected side; both volumes, raw and levelled,
-with their uncertainties.
+The one place of the benchmark that reaches into `processing.surface`, to say what
+another plane than the one found would do to the same scan.
 """
 
 from __future__ import annotations
@@ -15,15 +11,14 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from benchmarks.surfaces.cases import Case
 from processing.inputs import Surface
-from processing.measurement import Analysis, Side
+from processing.measurement import Analysis, SurfacePatch
 from processing.surface.frame import FaceFrame, fitted_frame, frame_on_plane
+from processing.surface.given_area import area_of_patch
 from processing.surface.mesh import Mesh, clean
-from processing.surface.plane import FINE_GATES_MM, Registration, plane_through
 from processing.surface.radial import (
     CENTRE_MM,
     PIXEL,
@@ -54,6 +49,16 @@ class Plane:
         cosine = float(np.clip(self.normal @ case.normal, -1, 1))
         away = case.midline_mm() @ self.normal - self.offset_mm
         return float(np.degrees(np.arccos(cosine))), float(np.sqrt((away**2).mean()))
+
+
+def outline(case: Case) -> SurfacePatch | None:
+    """What a person would outline on the scan of a case; None without a deficit."""
+    surface = case.scan.surface
+    triangles = surface.triangles[case.area[surface.triangles].all(axis=1)]
+    if not len(triangles):
+        return None
+    used, renumbered = np.unique(triangles, return_inverse=True)
+    return SurfacePatch(surface.vertices_mm[used], renumbered.reshape(-1, 3).astype(np.int32))
 
 
 def true_plane(case: Case) -> Plane:
@@ -92,7 +97,6 @@ class Region:
         self._frame, _ = fitted_frame(landmarks)
         self._vertices = cKDTree(surface.vertices_mm)
         self._vertex_of_scan = self.nearest_in_scan(self._mesh.vertices_mm)
-        self._registration: Registration | None = None
 
     @property
     def mesh(self) -> Mesh:
@@ -113,34 +117,22 @@ class Region:
         """Both hemifaces on a plane."""
         return radial_maps(self._mesh, self._on(plane))
 
-    def volumes(self, plane: Plane, area: Mask, side: Side) -> Volumes:
+    def volumes(self, plane: Plane, outline: SurfacePatch | None) -> Volumes:
         """The volumes on a plane.
 
         Parameters
         ----------
         plane : Plane
-        area : (k,) bool array
-            Vertices of the scan that a person outlined; none when no area is given.
-        side : Side
-            On which they lie.
+        outline : SurfacePatch or None
+            What a person outlined; None when no area is given.
         """
         maps = self.maps(plane)
         hemiface = float(maps.cubes_mm3.sum()) / 1000.0
-        outlined = self._pixels(maps, area, side) if area.any() else None
-        found = None if outlined is None else area_volume(self._mesh, maps, outlined)
+        area = None if outline is None else area_of_patch(maps, outline)
+        found = None if area is None else area_volume(self._mesh, maps, area.mask)
         if found is None:
             return Volumes(hemiface, None, None)
         return Volumes(hemiface, found.raw_ml, found.levelled_ml)
-
-    def plane_without(self, area: Mask, side: Side, start: Plane) -> Plane | None:
-        """Hemiface's own fit with a given area and its mirror image left out.
-
-        What its plane could be if the analysis took the area before the fit.
-        """
-        maps = self.maps(start)
-        left_out = self._pixels(maps, area, side)
-        allowed = looked_up(maps.measured & ~left_out, self._mesh, maps.frame)
-        return self._fitted(start, allowed)
 
     def share_within(self, maps: RadialMaps, case: Case) -> tuple[Mask, Array, Array]:
         """Which triangles of the head lie in the measured region, and its directions.
@@ -180,25 +172,6 @@ class Region:
 
     def _on(self, plane: Plane) -> FaceFrame:
         return frame_on_plane(self._frame, plane.normal, plane.offset_mm)
-
-    def _pixels(self, maps: RadialMaps, area: Mask, side: Side) -> Mask:
-        """Pixels whose nearest vertex on the affected side is one of the area."""
-        radius = maps.left_mm if side is Side.LEFT else maps.right_mm
-        flip = np.array([1.0 if side is Side.LEFT else -1.0, 1.0, 1.0])
-        points = radius[..., None] * pixel_directions() * flip + maps.frame.scale * CENTRE_MM
-        there = maps.measured
-        _, nearest = self._vertices.query(maps.frame.to_scan(points[there]))
-        outlined = np.zeros(there.shape, bool)
-        outlined[there] = area[nearest]
-        return np.asarray(ndimage.binary_closing(outlined) & there)
-
-    def _fitted(self, start: Plane, allowed: Mask) -> Plane | None:
-        if self._registration is None:
-            self._registration = Registration(self._mesh)
-        pivot = self._frame.to_scan(np.array([[0.0, 0.0, 40.0 * self._frame.scale]]))[0]
-        pivot = pivot - (pivot @ start.normal - start.offset_mm) * start.normal
-        fitted = self._registration.fit(plane_through(start.normal, pivot), allowed, FINE_GATES_MM)
-        return None if fitted is None else Plane(fitted.normal, fitted.offset_mm)
 
     def facial_vertices(self, plane: Plane) -> Mask:
         """Vertices of the cleaned scan in the facial region, hole or border or not."""

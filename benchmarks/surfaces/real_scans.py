@@ -35,7 +35,10 @@ def real_scans(shared: Path, say: Say) -> Iterator[tuple[str, Surface]]:
     for name, (file, mm_per_unit) in files.items():
         path = shared / "faces" / file
         if path.is_file():
-            yield name, read_mesh_file(path, None, mm_per_unit)
+            surface = read_mesh_file(path, None, mm_per_unit)
+            yield name, surface
+            if surface.texture is not None:
+                yield f"{name}, shape only", replace(surface, texture=None, colours=None)
         else:
             say(f"left out: {name}, {file} is not there")
 

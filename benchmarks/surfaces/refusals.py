@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.photographs.tables import Table
-from benchmarks.surfaces.cases import CaseSpec, make_case
+from benchmarks.surfaces.cases import Case, CaseSpec, make_case
 from benchmarks.surfaces.heads import HeadSource
 from benchmarks.surfaces.watched import watched
 from processing.face_landmarks import FaceDetector
@@ -28,6 +28,14 @@ _GRID_MM: Final = 2.0
 _MOUTH_CANONICAL_MM: Final = (0.0, -43.0, 57.0)
 _MOUTH_RADIUS_MM: Final = 34.0
 _SMOOTHINGS: Final = 400
+_NOSE_CANONICAL_MM: Final = ((0.0, -11.3, 74.8), (0.0, 10.0, 63.0))
+_NOSE_RADIUS_MM: Final = 28.0
+# Orbits and the piriform opening of a skull: left and up, radius and depth.
+_OPENINGS_CANONICAL_MM: Final = (
+    ((32.0, 26.0), 17.0, 28.0),
+    ((-32.0, 26.0), 17.0, 28.0),
+    ((0.0, -8.0), 10.0, 15.0),
+)
 
 
 def refusal_table(
@@ -48,8 +56,9 @@ def refusal_table(
         say(f"{name}: {status}")
     return Table(
         "What must be refused",
-        "Each goes the way of a file. The hand and the skull are crude shapes of spheres and "
-        "capsules: a refusal of them is needed, and proves little.",
+        "Each goes the way of a file. The hand and the first skull are crude shapes of spheres "
+        "and capsules: a refusal of them is needed, and proves little. The second skull is a face "
+        "without lips and nose whose orbits are empty; a detector sees a face in it.",
         ("input", "status", "reason"),
         tuple(rows),
     )
@@ -72,7 +81,9 @@ def _wrong_inputs(sources: Sequence[HeadSource]) -> Iterator[tuple[str, Surface]
     yield "a skull", _of_distance(_skull, 130.0)
     left = (face.vertices_mm @ case.normal) > case.offset_mm
     yield "half a face", _kept(face, left)
-    yield "a face without a mouth", _mouthless(sources)
+    yield "a face without a mouth", _without(case, [_MOUTH_CANONICAL_MM], _MOUTH_RADIUS_MM)
+    yield "a face without a nose", _without(case, _NOSE_CANONICAL_MM, _NOSE_RADIUS_MM)
+    yield "a skull carved from a face", _carved(case)
     for name, size in (("metres", 1e-3), ("inches", 1 / 25.4), ("centimetres", 0.1)):
         small = replace(face, vertices_mm=face.vertices_mm * size, unit_stated=False)
         yield f"{name}, no unit stated", small
@@ -95,13 +106,12 @@ def _kept(surface: Surface, kept: NDArray[np.bool_]) -> Surface:
     )
 
 
-def _mouthless(sources: Sequence[HeadSource]) -> Surface:
-    """The scan of a face whose mouth is smoothed away."""
-    spec = CaseSpec(1)
-    case = make_case(spec, sources)
+def _without(case: Case, parts: Sequence[tuple[float, float, float]], radius_mm: float) -> Surface:
+    """The scan of a face with everything near some places smoothed away."""
     surface = case.scan.surface
-    mouth = case.scan.placed(case.head.from_canonical(np.array([_MOUTH_CANONICAL_MM])))[0]
-    near = np.linalg.norm(surface.vertices_mm - mouth, axis=1) < _MOUTH_RADIUS_MM
+    places = case.scan.placed(case.head.from_canonical(np.array(parts)))
+    away = [np.linalg.norm(surface.vertices_mm - place, axis=1) for place in places]
+    near = np.min(away, axis=0) < radius_mm
     count = len(surface.vertices_mm)
     ends = np.concatenate([surface.triangles[:, [a, b]] for a, b in ((0, 1), (1, 2), (2, 0))])
     ends = np.concatenate([ends, ends[:, ::-1]])
@@ -113,7 +123,22 @@ def _mouthless(sources: Sequence[HeadSource]) -> Surface:
             axis=1,
         )
         vertices[near] = (mean / valence[:, None])[near]
-    return replace(surface, vertices_mm=vertices, source="a face without a mouth")
+    return replace(surface, vertices_mm=vertices, source="a face without a part")
+
+
+def _carved(case: Case) -> Surface:
+    """The same without mouth and nose, and with empty orbits."""
+    flat = _without(case, [_MOUTH_CANONICAL_MM, *_NOSE_CANONICAL_MM], _MOUTH_RADIUS_MM)
+    axes = case.scan.placed(np.eye(3)) - case.scan.placed(np.zeros((1, 3)))
+    on_head = (flat.vertices_mm - case.scan.placed(np.zeros((1, 3)))) @ np.linalg.inv(axes)
+    local = case.head.to_canonical(on_head)
+    for (left, up), radius, depth in _OPENINGS_CANONICAL_MM:
+        away = np.hypot(local[:, 0] - left, local[:, 1] - up) / radius
+        hollow = (away < 1) & (local[:, 2] > -30)
+        local[hollow, 2] -= depth * np.clip(2 * (1 - away[hollow]), 0, 1)
+    return replace(
+        flat, vertices_mm=case.scan.placed(case.head.from_canonical(local)), source="a carved skull"
+    )
 
 
 def _cube() -> Surface:

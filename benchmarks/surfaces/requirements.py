@@ -46,7 +46,7 @@ def requirement_table(results: Sequence[Compared]) -> Table:
 
 
 def _given(each: Compared) -> Reading | None:
-    return each.planes[HEMIFACE].area
+    return each.given
 
 
 def _headline(each: Compared) -> Reading | None:

@@ -7,11 +7,11 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import Delaunay
 from scipy.spatial.transform import Rotation
 
 from benchmarks.surfaces.heads import SymmetricHead
 from processing.inputs import Surface
+from processing.phantom.sampled_directions import hexagonal_disc, hits, joined
 from processing.phantom.scanner import with_noise
 from processing.rendering.scene import OffscreenScene
 
@@ -108,13 +108,13 @@ def scanned(head: SymmetricHead, vertices_mm: Array, spec: ScanSpec, seed: int, 
         share = 0.5
         for trial in (_TRIAL_RAYS, 0):
             count = trial or int(spec.vertices / share)
-            plane = _hexagonal_disc(count, random)
+            plane = hexagonal_disc(count, _REACH_DEG[1] + 6, _JITTER, random)
             plane = plane[reach.covers(plane)]
-            points, triangle = _seen_along(scene, plane, centre)
-            joined = _joined(plane, points)
-            used = np.unique(joined)
+            points, triangle = hits(scene, plane, centre, _OUTSIDE_MM)
+            mesh = joined(plane, points, _LONGEST_EDGE)
+            used = np.unique(mesh)
             share = max(len(used) / count, 0.05)
-    triangles = np.searchsorted(used, joined).astype(np.int32)
+    triangles = np.searchsorted(used, mesh).astype(np.int32)
     clean = points[used]
     noisy = with_noise(clean, triangles, spec.white_mm, spec.smooth_mm, random)
     rotation, shift = _pose(spec, random)
@@ -162,39 +162,3 @@ def _pose(spec: ScanSpec, random: np.random.Generator) -> tuple[Array, Array]:
     if spec.any_pose:
         turn = Rotation.random(random_state=int(random.integers(2**31)))
     return turn.as_matrix(), random.uniform(-300.0, 300.0, 3)
-
-
-def _hexagonal_disc(count: int, random: np.random.Generator) -> Array:
-    """About `count` points of a turned, jittered hexagonal grid in the Lambert disc, (k, 2)."""
-    radius = 2 * np.sin(np.radians(_REACH_DEG[1] + 6) / 2)
-    spacing = radius * np.sqrt(2 * np.pi / (np.sqrt(3) * count))
-    reach = int(np.ceil(radius / spacing * 1.3)) + 2
-    column, row = np.meshgrid(np.arange(-reach, reach + 1), np.arange(-reach, reach + 1))
-    grid = np.stack([column + 0.5 * (row % 2), row * np.sqrt(3) / 2], axis=-1).reshape(-1, 2)
-    grid = (grid + random.uniform(-0.5, 0.5, 2)) * spacing
-    angle = random.uniform(0, np.pi / 3)
-    grid = grid @ np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    grid = grid + random.uniform(-_JITTER, _JITTER, grid.shape) * spacing
-    return np.asarray(grid[np.linalg.norm(grid, axis=1) <= radius])
-
-
-def _seen_along(scene: OffscreenScene, plane: Array, centre: Array) -> tuple[Array, Indices]:
-    # Lambert's azimuthal equal-area projection, inverted.
-    squared = (plane**2).sum(axis=1)
-    directions = np.stack([*(plane * np.sqrt(1 - squared / 4)[:, None]).T, 1 - squared / 2], axis=1)
-    inside = np.broadcast_to(centre, directions.shape)
-    return scene.first_hits(inside + _OUTSIDE_MM * directions, inside)
-
-
-def _joined(plane: Array, points: Array) -> Indices:
-    """Triangles over the sampled points, without those that bridge a hole."""
-    triangles = Delaunay(plane).simplices.astype(np.int64)
-    a, b, c = (plane[triangles[:, corner]] for corner in range(3))
-    (ab_x, ab_y), (ac_x, ac_y) = (b - a).T, (c - a).T
-    clockwise = ab_x * ac_y - ab_y * ac_x < 0
-    triangles[clockwise] = triangles[clockwise][:, ::-1]
-    triangles = triangles[np.isfinite(points[triangles]).all(axis=(1, 2))]
-    corners = points[triangles]
-    edges = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2)
-    kept: Indices = triangles[edges.max(axis=1) <= _LONGEST_EDGE * np.median(edges)]
-    return kept

@@ -25,6 +25,19 @@ class Concept:
     derivation: Code | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class AreaConcept:
+    """What an area of a surface is as a segment (PS3.3 C.8.23.1).
+
+    `label` is its Content Label, a code string of at most 16 characters.
+    """
+
+    label: str
+    type: Code
+    algorithm_family: Code
+    is_manual: bool
+
+
 FACE: Final = Code("89545001", "SCT", "Face")
 UNSPECIFIED_SITE: Final = Code("774007", "SCT", "Head and Neck")
 """The site of what has no structure: the anatomic region of the object."""
@@ -108,6 +121,9 @@ QUANTITIES: Final[Mapping[str, Concept]] = MappingProxyType(
         "landmark_asymmetry": Concept(
             private_code("LANDMARK_ASYMM", "Distance of landmark to its mirrored partner")
         ),
+        "plane_choice_volume_change": Concept(
+            private_code("PLANE_CHOICE_VOL", "Change of volume difference with another plane")
+        ),
     }
 )
 
@@ -187,7 +203,8 @@ REGIONS: Final[Mapping[str, Code]] = MappingProxyType(
         "middle": private_code("REGION_MIDDLE", "Middle third of face"),
         "lower": private_code("REGION_LOWER", "Lower third of face"),
         "forehead": Code("68698007", "SCT", "Skin of forehead"),
-        "temple": private_code("REGION_TEMPLE", "Temple"),
+        "temple": Code("16621002", "SCT", "Skin of temporal region"),
+        "periorbital": Code("362916000", "SCT", "Skin of eye region"),
         "brow": Code("367577003", "SCT", "Skin of eyebrow"),
         "orbit": Code("363654007", "SCT", "Orbit"),
         "orbital": Code("371398005", "SCT", "Eye region"),
@@ -197,16 +214,29 @@ REGIONS: Final[Mapping[str, Code]] = MappingProxyType(
         "paranasal": Code("130314", "DCM", "Skin of paranasal cheek"),
         "mouth": Code("123851003", "SCT", "Mouth"),
         "perioral": Code("110488009", "SCT", "Skin of perioral region"),
-        "upper_lip": Code("16251004", "SCT", "Skin of upper lip"),
-        "lower_lip": Code("66934001", "SCT", "Skin of lower lip"),
+        "upper lip": Code("16251004", "SCT", "Skin of upper lip"),
+        "lower lip": Code("66934001", "SCT", "Skin of lower lip"),
         "chin": Code("23747009", "SCT", "Skin of chin"),
         "jaw": Code("661005", "SCT", "Jaw region"),
         "jawline": Code("244097004", "SCT", "Skin of jawline"),
         "mandible": Code("91609006", "SCT", "Mandible"),
         "neck": Code("45048000", "SCT", "Neck"),
+        "V1": private_code("REGION_V1", "Skin supplied by the ophthalmic nerve"),
+        "V2": private_code("REGION_V2", "Skin supplied by the maxillary nerve"),
+        "V3": private_code("REGION_V3", "Skin supplied by the mandibular nerve"),
+        # With which other midsagittal plane a volume was taken
+        "landmarks": private_code("PLANE_LANDMARKS", "By the plane of the landmarks"),
+        "upper face": private_code("PLANE_UPPER_FACE", "By the plane of the upper face"),
+        "rival": private_code("PLANE_RIVAL", "By the plane that explains the face next best"),
         "affected area": private_code("AFFECTED_AREA", "Affected area, found automatically"),
         "affected area, levelled": private_code(
             "AFFECTED_LEVEL", "Affected area, found automatically, levelled on its rim"
+        ),
+        "affected area, given": private_code(
+            "AFFECTED_GIVEN", "Affected area, outlined by a reviewer"
+        ),
+        "affected area, given, levelled": private_code(
+            "AFFECTED_GIV_LEV", "Affected area, outlined by a reviewer, levelled on its rim"
         ),
     }
 )
@@ -218,6 +248,9 @@ UNITS: Final[Mapping[str, Code]] = MappingProxyType(
         "mm2": Code("mm2", "UCUM", "square millimeter"),
         "mm3": Code("mm3", "UCUM", "cubic millimeter"),
         "mL": Code("mL", "UCUM", "milliliter"),
+        "um": Code("um", "UCUM", "micrometer"),
+        "dm": Code("dm", "UCUM", "decimeter"),
+        "[ft_i]": Code("[ft_i]", "UCUM", "foot"),
         "cm": Code("cm", "UCUM", "centimeter"),
         "m": Code("m", "UCUM", "meter"),
         "[in_i]": Code("[in_i]", "UCUM", "inch"),
@@ -233,6 +266,24 @@ UNITS: Final[Mapping[str, Code]] = MappingProxyType(
 PLANES: Final[Mapping[str, Code]] = MappingProxyType(
     {"midsagittal": private_code("MIDSAGITTAL", "Midsagittal plane of the face")}
 )
+
+AREAS: Final[Mapping[str, AreaConcept]] = MappingProxyType(
+    {
+        "affected-area": AreaConcept(
+            label="AFFECTED_AREA",
+            type=private_code("AFFECTED_AREA", "Affected area, found automatically"),
+            algorithm_family=Code("123101", "DCM", "Neighborhood Analysis"),
+            is_manual=False,
+        ),
+        "affected-area-given": AreaConcept(
+            label="AFFECTED_GIVEN",
+            type=private_code("AFFECTED_GIVEN", "Affected area, outlined by a reviewer"),
+            algorithm_family=Code("123109", "DCM", "Manual Processing"),
+            is_manual=True,
+        ),
+    }
+)
+"""Areas of a surface that are written as objects; algorithm families of CID 7162."""
 
 PROCEDURES: Final[Mapping[str, Code]] = MappingProxyType(
     {
@@ -269,6 +320,10 @@ FINDING_SITE: Final = Code("363698007", "SCT", "Finding Site")
 LATERALITY: Final = Code("272741003", "SCT", "Laterality")
 TOPOGRAPHICAL_MODIFIER: Final = Code("106233006", "SCT", "Topographical modifier")
 ANATOMICAL_POINT: Final = Code("711101009", "SCT", "Anatomical point")
+ABNORMAL_STRUCTURE: Final = Code("49755003", "SCT", "Morphologically Abnormal Structure")
+"""CID 7150, category of a segment."""
+SOURCE_OF_MEASUREMENT: Final = Code("121112", "DCM", "Source of Measurement")
+SURFACE_OF_AREA: Final = private_code("SURFACE_OF_AREA", "Surface of the area that was measured")
 UNCERTAINTY: Final = Code("371884006", "SCT", "+/-, range of measurement uncertainty")
 MEASUREMENT_METHOD: Final = Code("370129005", "SCT", "Measurement Method")
 DERIVATION: Final = Code("121401", "DCM", "Derivation")
@@ -301,6 +356,7 @@ _OF_THE_REPORT: Final = (
     QUALITY_LIMIT,
     QUALITY_PASSED,
     PLANE_OFFSET,
+    SURFACE_OF_AREA,
 )
 
 
@@ -333,6 +389,11 @@ def unit_code(unit: str) -> Code:
 def plane_code(plane: str) -> Code:
     """The code of a plane; raises PermanentFault."""
     return _look_up(PLANES, plane, "PLANES")
+
+
+def area_concept(area: str) -> AreaConcept:
+    """What an area is as a segment; raises PermanentFault."""
+    return _look_up(AREAS, area, "AREAS")
 
 
 def procedure_code(analysis: str) -> Code:
@@ -372,6 +433,7 @@ def private_codes() -> tuple[Code, ...]:
         STRUCTURES.values(),
         REGIONS.values(),
         PLANES.values(),
+        (area.type for area in AREAS.values()),
         PROCEDURES.values(),
         _OF_THE_REPORT,
         PLANE_NORMAL,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +16,15 @@ from dicom_nodes.objects.character_sets import (
 )
 from dicom_nodes.objects.file_structure import FileStructure, read_structure, uid_text
 from dicom_nodes.objects.foreign_values import FOREIGN_VALUE_FAULTS, foreign_values
+from dicom_nodes.objects.instance_references import (
+    UV_MAPPING,
+    has_references,
+    large_references,
+    referenced_instances,
+    segmented_properties,
+)
 from dicom_nodes.objects.landmark_edits import edits_of
+from dicom_nodes.objects.surface_edits import surface_edits_of
 from dicom_nodes.objects.view_evidence import Words, read_expression, read_view
 from dicom_nodes.objects.written_object import OWN_MANUFACTURER
 from processing.inputs import Expression, View
@@ -36,8 +44,10 @@ class InstanceHeader:
     by `read_header` only. `source_ae_title` is that of the peer which sent it, as the
     file meta information says. `media_type` is that of an encapsulated document.
     `edited_photographs` are the UIDs of photographs on which a person placed landmarks
-    in this report. `is_own` tells a result of hemiface, not an object that it wrapped
-    and not a report of its own that a person edited.
+    in this report, `edited_surfaces` those of surface scans. `is_own` tells a result of
+    hemiface, not an object that it wrapped and not a report of its own that a person
+    edited. `referenced_instances` are the textures, libraries and scans that a surface scan
+    refers to, `segmented_properties` the SNOMED CT codes of what a segmentation is of.
     """
 
     sop_class_uid: str
@@ -69,7 +79,10 @@ class InstanceHeader:
     number_of_frames: int
     media_type: str
     edited_photographs: tuple[str, ...]
+    edited_surfaces: tuple[str, ...]
     is_own: bool
+    referenced_instances: tuple[str, ...] = ()
+    segmented_properties: tuple[str, ...] = ()
 
 
 def is_valid_uid(text: str) -> bool:
@@ -120,6 +133,9 @@ def inspect(path: Path) -> tuple[InstanceHeader | None, str | None]:
     except RejectedInput as rejection:
         return None, str(rejection)
     header = header_of(structure)
+    if has_references(header.sop_class_uid) and _is_not_kept(structure, UV_MAPPING):
+        also = dict.fromkeys((*header.referenced_instances, *large_references(path)))
+        header = replace(header, referenced_instances=tuple(also))
     return header, structure.fault or _identification_fault(header, structure)
 
 
@@ -127,9 +143,13 @@ def header_of(structure: FileStructure) -> InstanceHeader:
     """The header of a file whose structure was read."""
     view, expression = _view_and_expression(structure)
     edited = tuple(dict.fromkeys(each.photograph.partition("#")[0] for each in edits_of(structure)))
+    on_surface = surface_edits_of(structure)
+    edited_surfaces = () if on_surface is None else (on_surface.surface,)
     manufacturer = _text(structure, 0x00080070)
+    sop_class_uid = _uid(structure, 0x00080016)
+    references, segmented = _references(structure, sop_class_uid)
     return InstanceHeader(
-        sop_class_uid=_uid(structure, 0x00080016),
+        sop_class_uid=sop_class_uid,
         sop_instance_uid=_uid(structure, 0x00080018),
         transfer_syntax_uid=structure.transfer_syntax_uid,
         study_instance_uid=_uid(structure, 0x0020000D),
@@ -158,7 +178,10 @@ def header_of(structure: FileStructure) -> InstanceHeader:
         number_of_frames=_number_of_frames(structure),
         media_type=_text(structure, 0x00420012),
         edited_photographs=edited,
-        is_own=manufacturer == OWN_MANUFACTURER and not edited,
+        edited_surfaces=edited_surfaces,
+        is_own=manufacturer == OWN_MANUFACTURER and not (edited or edited_surfaces),
+        referenced_instances=references,
+        segmented_properties=segmented,
     )
 
 
@@ -211,6 +234,25 @@ def _unsigned_short(structure: FileStructure, tag: int) -> int:
 def _number_of_frames(structure: FileStructure) -> int:
     text = structure.value(0x00280008).decode("ascii", "replace").strip("\0 ")
     return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 10 else 1
+
+
+def _is_not_kept(structure: FileStructure, tag: int) -> bool:
+    element = structure.elements.get(tag)
+    return element is not None and element.value is None
+
+
+def _references(
+    structure: FileStructure, sop_class_uid: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    if not has_references(sop_class_uid):
+        return (), ()
+    dataset = structure.dataset()
+    try:
+        with foreign_values():
+            return referenced_instances(dataset), segmented_properties(dataset)
+    except FOREIGN_VALUE_FAULTS:
+        # Without its references a scan is read without texture.
+        return (), ()
 
 
 def _view_and_expression(structure: FileStructure) -> tuple[View | None, Expression | None]:

@@ -1,47 +1,18 @@
-"""Landmarks that a reviewer placed on a photograph, in a Structured Report.
-
-A reviewer opens a report of hemiface in a viewer, moves points and stores it as a new
-object; or draws named points on the photograph. Both come back as TID 1500 with
-SCOORD. What tells them from a report that a device made is the person: an observer of
-type Person (TID 1002, 1003), or a verifying observer. hemiface's own reports name
-only the device, so none of them is ever taken for a reviewer's.
-"""
+"""Landmarks that a reviewer placed on a photograph, in a Structured Report with SCOORD."""
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
-from typing import Final
 
 from pydicom.dataset import Dataset
 
-from dicom_nodes.objects import codes
-from dicom_nodes.objects.coded_entries import Code, code_of
-from dicom_nodes.objects.file_structure import (
-    SOP_CLASS_UID,
-    FileStructure,
-    read_structure,
-    uid_text,
-)
+from dicom_nodes.objects.file_structure import FileStructure, read_structure
 from dicom_nodes.objects.foreign_values import FOREIGN_VALUE_FAULTS, foreign_values
-from dicom_nodes.objects.report_words import LANDMARK_TRACKING, SCOORD_ORIGIN_SHIFT
-from dicom_nodes.objects.sop_classes import STRUCTURED_REPORTS
+from dicom_nodes.objects.report_words import SCOORD_ORIGIN_SHIFT
+from dicom_nodes.objects.reviewed_report import landmark_of, reviewed_report
 from processing.inputs import LandmarkEdits
-from processing.measurement import RejectedInput, Side
-
-MOST_CONTENT_ITEMS: Final = 50_000
-DEEPEST_CONTENT: Final = 16
-
-_SOP_INSTANCE_UID: Final = 0x00080018
-_MEASUREMENT_GROUP: Final = Code("125007", "DCM", "Measurement Group")
-_TRACKING_IDENTIFIER: Final = Code("112039", "DCM", "Tracking Identifier")
-_FINDING: Final = Code("121071", "DCM", "Finding")
-_SHORT_LABEL: Final = Code("125309", "DCM", "Short Label")
-_OBSERVER_TYPE: Final = Code("121005", "DCM", "Observer Type")
-_PERSON: Final = Code("121006", "DCM", "Person")
+from processing.measurement import RejectedInput
 
 
 def read_landmark_edits(path: Path) -> tuple[LandmarkEdits, ...]:
@@ -77,51 +48,29 @@ def read_landmark_edits(path: Path) -> tuple[LandmarkEdits, ...]:
 
 def edits_of(structure: FileStructure) -> tuple[LandmarkEdits, ...]:
     """The same of a file whose structure was read; empty where there are none."""
-    if uid_text(structure.value(SOP_CLASS_UID)) not in STRUCTURED_REPORTS:
-        return ()
     try:
         with foreign_values():
-            dataset = structure.dataset()
-            return _edits(dataset, uid_text(structure.value(_SOP_INSTANCE_UID)))
+            return _edits(structure)
     except FOREIGN_VALUE_FAULTS:
         return ()  # a damaged report places nothing
 
 
-def _edits(document: Dataset, source: str) -> tuple[LandmarkEdits, ...]:
-    items = list(islice(_walk(document, None, 0), MOST_CONTENT_ITEMS + 1))
-    if len(items) > MOST_CONTENT_ITEMS:
-        raise ValueError("the content tree is too large")
-    if not _is_by_person(document, items):
+def _edits(structure: FileStructure) -> tuple[LandmarkEdits, ...]:
+    report = reviewed_report(structure)
+    if report is None:
         return ()
     placed: dict[str, dict[str, tuple[float, float]]] = {}
-    for item, group in items:
+    for item, group in report.items:
         at, photograph = _point(item), _photograph(item)
-        name = _landmark(item, group)
-        if at is not None and photograph and name is not None:
+        if at is None or not photograph:
+            continue
+        name = landmark_of(item, group)
+        if name is not None:
             placed.setdefault(photograph, {})[name] = at
-    made_at = f"{document.get('ContentDate') or ''}{document.get('ContentTime') or ''}"
     return tuple(
-        LandmarkEdits(source, photograph, landmarks, made_at)
+        LandmarkEdits(report.source, photograph, landmarks, report.made_at)
         for photograph, landmarks in placed.items()
     )
-
-
-def _walk(
-    item: Dataset, group: Dataset | None, depth: int
-) -> Iterator[tuple[Dataset, Dataset | None]]:
-    """Every content item below this one, with the measurement group that it belongs to."""
-    if depth > DEEPEST_CONTENT:
-        raise ValueError("the content tree is too deep")
-    for each in item.get("ContentSequence") or ():
-        own = each if _name(each) == _MEASUREMENT_GROUP else group
-        yield each, own
-        yield from _walk(each, own, depth + 1)
-
-
-def _is_by_person(document: Dataset, items: list[tuple[Dataset, Dataset | None]]) -> bool:
-    if document.get("VerificationFlag") == "VERIFIED" and document.get("VerifyingObserverSequence"):
-        return True
-    return any(_name(item) == _OBSERVER_TYPE and _PERSON in _values(item) for item, _ in items)
 
 
 def _point(item: Dataset) -> tuple[float, float] | None:
@@ -140,65 +89,3 @@ def _photograph(item: Dataset) -> str:
             frame = reference.get("ReferencedFrameNumber")
             return f"{uid}#{int(frame)}" if isinstance(frame, int) else uid
     return ""
-
-
-def _landmark(item: Dataset, group: Dataset | None) -> str | None:
-    """The name of a point: by our tracking identifier, by a code and its side, by a label."""
-    inside = list(group.get("ContentSequence") or ()) if group is not None else []
-    texts = [
-        str(each.get("TextValue") or "")
-        for each in inside
-        if _name(each) in (_TRACKING_IDENTIFIER, _SHORT_LABEL)
-    ]
-    for text in texts:
-        _, mark, name = text.rpartition(LANDMARK_TRACKING)
-        if mark and _is_landmark(name):
-            return name
-    named = [
-        (code, _side(each))
-        for each in inside
-        if _name(each) in (_FINDING, codes.FINDING_SITE)
-        for code in _values(each)
-    ]
-    side = next((side for _, side in named if side is not None), None)
-    codes_of_point = [code for code, _ in named] + [_name(item)]
-    for code in codes_of_point:
-        structure = codes.name_of(code, codes.LANDMARKS)
-        if structure is not None:
-            return structure if side is None else f"{structure}_{side.value}"
-    labels = [*texts, *(code.meaning for code in codes_of_point)]
-    return next(filter(None, map(_labelled, labels)), None)
-
-
-def _side(item: Dataset) -> Side | None:
-    for each in item.get("ContentSequence") or ():
-        if _name(each) == codes.LATERALITY:
-            for code in _values(each):
-                return codes.name_of(code, codes.SIDES)
-    return None
-
-
-def _labelled(label: str) -> str | None:
-    """The landmark that a person's words name, such as ``Left cheilion``."""
-    words = re.findall(r"[a-z]+", label.lower())
-    sides = [word for word in words if word in ("left", "right")]
-    name = "_".join([*(word for word in words if word not in sides), *sides])
-    return name if _is_landmark(name) else None
-
-
-def _is_landmark(name: str) -> bool:
-    for side in Side:
-        name = name.removesuffix(f"_{side.value}")
-    return name in codes.LANDMARKS
-
-
-def _name(item: Dataset) -> Code:
-    return next(iter(_codes(item, "ConceptNameCodeSequence")), Code("", "", ""))
-
-
-def _values(item: Dataset) -> list[Code]:
-    return _codes(item, "ConceptCodeSequence")
-
-
-def _codes(item: Dataset, keyword: str) -> list[Code]:
-    return [code_of(each) for each in item.get(keyword) or ()]

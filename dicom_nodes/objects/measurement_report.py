@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from highdicom import sr
@@ -18,7 +19,13 @@ from dicom_nodes.objects.content_keyed_uids import content_uid
 from dicom_nodes.objects.file_structure import read_structure
 from dicom_nodes.objects.foreign_values import foreign_values
 from dicom_nodes.objects.header import InstanceHeader, header_of, is_valid_uid
-from dicom_nodes.objects.report_content import Context, Source, measurement_report, patient_key
+from dicom_nodes.objects.report_content import (
+    Context,
+    Source,
+    frame_of,
+    measurement_report,
+    patient_key,
+)
 from dicom_nodes.objects.study_context import (
     StudyIdentity,
     apply_identity,
@@ -37,6 +44,7 @@ from dicom_nodes.objects.written_object import (
 from processing.measurement import Analysis, RejectedInput, Status
 
 REPORT_SERIES_NUMBER: Final = 9101
+_NO_AREAS: Final[Mapping[str, WrittenObject]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +108,7 @@ def write_measurement_report(
     key: str,
     made_at: datetime,
     predecessor: Predecessor | None = None,
+    areas: Mapping[str, WrittenObject] = _NO_AREAS,
     series_number: int = REPORT_SERIES_NUMBER,
 ) -> WrittenObject:
     """Write the report of an analysis, measured or not.
@@ -120,6 +129,8 @@ def write_measurement_report(
         When the analysis was made.
     predecessor : Predecessor, optional
         The report that this one replaces.
+    areas : mapping of str to WrittenObject
+        The objects that hold the areas of the analysis.
     series_number : int
 
     Returns
@@ -143,10 +154,22 @@ def write_measurement_report(
         analysis=analysis,
         sources=[_source(each) for each in found.headers],
         patient_key=patient_key(first.issuer_of_patient_id, first.patient_id, analysis.analysis),
-        frame=analysis.frame or content_uid(first.sop_instance_uid, "frame"),
+        frame=frame_of(analysis, first.sop_instance_uid),
+        areas={
+            name: Source(
+                sop_class_uid=each.sop_class_uid,
+                sop_instance_uid=each.sop_instance_uid,
+                study_instance_uid=first.study_instance_uid,
+                series_instance_uid=each.series_instance_uid,
+                modality="SEG",
+                rows=0,
+                columns=0,
+            )
+            for name, each in areas.items()
+        },
     )
     report = sr.Comprehensive3DSR(
-        evidence=[each.reference() for each in context.sources],
+        evidence=[each.reference() for each in (*context.sources, *context.areas.values())],
         content=measurement_report(context),
         series_instance_uid=content_uid(key, "report-series"),
         series_number=series_number,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -37,6 +38,10 @@ EDIT_DISTANCE: Final = "landmark_edit_distance"
 
 PLACED_BY_REVIEWER: Final = "Placed by a reviewer."
 
+_REGION_OF_AREA: Final = {
+    "affected-area": "affected area",
+    "affected-area-given": "affected area, given",
+}
 _LONGEST_MEANING: Final = 64
 _LONGEST_TEXT: Final = 10_000
 
@@ -91,12 +96,13 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the groups of a report share."""
+    """What the groups of a report share; `areas` are objects that hold areas, by their names."""
 
     analysis: Analysis
     sources: Sequence[Source]
     patient_key: str
     frame: str
+    areas: Mapping[str, Source] = field(default_factory=lambda: MappingProxyType({}))
 
     def tracking(self, identifier: str) -> sr.TrackingIdentifier:
         """A tracking identifier whose UID is the same for this patient at every time."""
@@ -113,6 +119,14 @@ class Context:
             if each.quantity == EDIT_DISTANCE and each.structure is not None
         )
 
+    def area_of(self, region: str | None) -> Source | None:
+        """The object that holds the area which a region is named after."""
+        for name, source in self.areas.items():
+            area = _REGION_OF_AREA[name]
+            if region in (area, f"{area}, levelled"):
+                return source
+        return None
+
     def measured_image(self) -> tuple[Source | None, int | None]:
         """The image that landmarks lie on, and its frame where it has several."""
         uid, frame = split_frame(self.analysis.inputs[0]) if self.analysis.inputs else ("", None)
@@ -121,6 +135,11 @@ class Context:
                 return each, frame
         images = [each for each in self.sources if each.is_image]
         return (images[0] if len(images) == 1 else None), frame
+
+
+def frame_of(analysis: Analysis, scan_uid: str) -> str:
+    """Frame of Reference UID of 3D points: that of the scan, or one that follows from its UID."""
+    return analysis.frame or content_uid(scan_uid, "frame")
 
 
 def split_frame(source: str) -> tuple[str, int | None]:
@@ -193,14 +212,7 @@ def _analysis_group(context: Context) -> Group:
     content = group[0].ContentSequence
     for each in context.sources:
         if not each.is_image:
-            content.append(
-                sr.CompositeContentItem(
-                    name=standard_codes.DCM.SourceOfMeasurement,
-                    referenced_sop_class_uid=each.sop_class_uid,
-                    referenced_sop_instance_uid=each.sop_instance_uid,
-                    relationship_type=sr.RelationshipTypeValues.CONTAINS,
-                )
-            )
+            content.append(_composite(codes.SOURCE_OF_MEASUREMENT, each))
     if analysis.reason:
         content.append(_text(codes.ANALYSIS_REASON, analysis.reason))
     for source in analysis.inputs:
@@ -218,15 +230,26 @@ def _measurement_groups(context: Context) -> list[Group]:
     for (structure, region, side), measurements in by_site.items():
         code = codes.structure_code(structure) if structure is not None else codes.UNSPECIFIED_SITE
         names = (structure or "unspecified", region, side.value if side is not None else None)
-        groups.append(
-            sr.MeasurementsAndQualitativeEvaluations(
-                tracking_identifier=context.tracking(" ".join(each for each in names if each)),
-                finding_sites=[_site(code, side, region)],
-                algorithm_id=_algorithm(context.analysis),
-                measurements=[_measurement(each) for each in measurements],
-            )
+        group = sr.MeasurementsAndQualitativeEvaluations(
+            tracking_identifier=context.tracking(" ".join(each for each in names if each)),
+            finding_sites=[_site(code, side, region)],
+            algorithm_id=_algorithm(context.analysis),
+            measurements=[_measurement(each) for each in measurements],
         )
+        area = context.area_of(region)
+        if area is not None:
+            group[0].ContentSequence.append(_composite(codes.SURFACE_OF_AREA, area))
+        groups.append(group)
     return groups
+
+
+def _composite(name: Code, source: Source) -> sr.CompositeContentItem:
+    return sr.CompositeContentItem(
+        name=_coded(name),
+        referenced_sop_class_uid=source.sop_class_uid,
+        referenced_sop_instance_uid=source.sop_instance_uid,
+        relationship_type=sr.RelationshipTypeValues.CONTAINS,
+    )
 
 
 def _measurement(measured: Measurement) -> sr.Measurement:

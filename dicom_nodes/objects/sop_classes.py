@@ -19,6 +19,20 @@ STRUCTURED_REPORTS: Final = frozenset(
 
 ENCAPSULATED_STL: Final = "1.2.840.10008.5.1.4.1.1.104.3"
 ENCAPSULATED_OBJ: Final = "1.2.840.10008.5.1.4.1.1.104.4"
+ENCAPSULATED_MTL: Final = "1.2.840.10008.5.1.4.1.1.104.5"
+SURFACE_SEGMENTATION: Final = "1.2.840.10008.5.1.4.1.1.66.5"
+SURFACE_SCAN_MESH: Final = "1.2.840.10008.5.1.4.1.1.68.1"
+SURFACE_SCAN_POINT_CLOUD: Final = "1.2.840.10008.5.1.4.1.1.68.2"
+SURFACE_SCANS: Final = frozenset(
+    {
+        ENCAPSULATED_STL,
+        ENCAPSULATED_OBJ,
+        SURFACE_SCAN_MESH,
+        SURFACE_SCAN_POINT_CLOUD,
+        SURFACE_SEGMENTATION,
+    }
+)
+"""Classes that hold a surface."""
 
 PHOTOGRAPHS: Final = frozenset(
     {
@@ -37,3 +51,8 @@ PHOTOGRAPHS: Final = frozenset(
 
 ENCAPSULATED_MODELS: Final = {ENCAPSULATED_STL: "stl", ENCAPSULATED_OBJ: "obj"}
 """Classes that carry a mesh as a file, and which file."""
+
+SURFACE_MESHES: Final = frozenset(
+    {SURFACE_SCAN_MESH, SURFACE_SCAN_POINT_CLOUD, SURFACE_SEGMENTATION}
+)
+"""Classes that carry a surface as attributes (PS3.3 C.27 and C.29)."""

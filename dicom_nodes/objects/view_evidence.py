@@ -50,7 +50,7 @@ _FRONTAL_MIRRORED: Final = frozenset({("R", "F"), ("L", "H"), ("H", "R"), ("F", 
 _VIEW_WORDS: Final[Mapping[View, str]] = {
     View.FRONTAL: r"frontal|full[ -]face|en face|anterior view|正面",
     View.OTHER: r"profile|lateral|oblique|three[ -]quarter|45 ?(?:°|deg)|submental|vertex"
-    r"|intra-?oral|侧面|侧位|斜位",
+    r"|intra-?oral|textures? (?:of|maps?)|侧面|侧位|斜位|纹理",  # a texture is no view at all
 }
 _EXPRESSION_WORDS: Final[Mapping[Expression, str]] = {
     Expression.REPOSE: r"(?:in|at) (?:repose|rest)|(?:face|lips) relaxed|lips closed"

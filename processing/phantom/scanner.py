@@ -6,9 +6,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import Delaunay
 
 from processing.phantom.head import Head
+from processing.phantom.sampled_directions import hexagonal_disc, hits, joined
 from processing.rendering.scene import OffscreenScene, vertex_normals
 
 # The scan sees what lies within this angle of the line forward from a point in
@@ -108,9 +108,9 @@ def sampled_scan(
         share = 1.0
         count = _TRIAL_RAYS
         for _ in range(4):
-            plane = _hexagonal_disc(count, random)
-            points, triangle = _seen_along(scene, plane)
-            mesh = _joined(plane, points)
+            plane = hexagonal_disc(count, _WIDEST_DEG, _JITTER, random)
+            points, triangle = _seen(scene, plane)
+            mesh = joined(plane, points, _LONGEST_EDGE)
             used = np.unique(mesh)
             if len(used) >= at_least:
                 break
@@ -156,45 +156,13 @@ def with_noise(
     return vertices_mm + along_normal[:, None] * vertex_normals(vertices_mm, triangles)
 
 
-def _hexagonal_disc(count: int, random: np.random.Generator) -> NDArray[np.float64]:
-    """About `count` points of a turned, jittered hexagonal grid in the Lambert disc, (k, 2)."""
-    radius = 2 * np.sin(np.radians(_WIDEST_DEG) / 2)
-    spacing = radius * np.sqrt(2 * np.pi / (np.sqrt(3) * count))
-    reach = int(np.ceil(radius / spacing * 1.3)) + 2
-    column, row = np.meshgrid(np.arange(-reach, reach + 1), np.arange(-reach, reach + 1))
-    grid = np.stack([column + 0.5 * (row % 2), row * np.sqrt(3) / 2], axis=-1).reshape(-1, 2)
-    grid = (grid + random.uniform(-0.5, 0.5, 2)) * spacing
-    angle = random.uniform(0, np.pi / 3)
-    grid = grid @ np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    grid = grid + random.uniform(-_JITTER, _JITTER, grid.shape) * spacing
-    return np.asarray(grid[np.linalg.norm(grid, axis=1) <= radius])
-
-
-def _seen_along(
+def _seen(
     scene: OffscreenScene, plane: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Where rays from outside toward the middle of the head meet it; see `first_hits`."""
-    # Lambert's azimuthal equal-area projection, inverted.
-    squared = (plane**2).sum(axis=1)
-    directions = np.stack([*(plane * np.sqrt(1 - squared / 4)[:, None]).T, 1 - squared / 2], axis=1)
-    inside = np.broadcast_to(_SEEN_FROM_MM, directions.shape)
-    points, triangle = scene.first_hits(inside + _OUTSIDE_MM * directions, inside)
+    """What the rays meet above the root of the neck."""
+    points, triangle = hits(scene, plane, _SEEN_FROM_MM, _OUTSIDE_MM)
     points[points[:, 1] < _LOWEST_MM] = np.nan
     return points, triangle
-
-
-def _joined(plane: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Triangles over the sampled points, without those that bridge a hole."""
-    triangles = Delaunay(plane).simplices.astype(np.int64)
-    a, b, c = (plane[triangles[:, corner]] for corner in range(3))
-    (ab_x, ab_y), (ac_x, ac_y) = (b - a).T, (c - a).T
-    clockwise = ab_x * ac_y - ab_y * ac_x < 0
-    triangles[clockwise] = triangles[clockwise][:, ::-1]
-    triangles = triangles[np.isfinite(points[triangles]).all(axis=(1, 2))]
-    corners = points[triangles]
-    edges = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2)
-    kept: NDArray[np.int64] = triangles[edges.max(axis=1) <= _LONGEST_EDGE * np.median(edges)]
-    return kept
 
 
 def _interpolated(

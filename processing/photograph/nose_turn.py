@@ -3,9 +3,7 @@
 A detector that sees one cheek hollow or wide shifts its whole midline, nose and
 forehead included, though not one pixel of them has moved: 10 mm of cheek read as
 some 2 degrees of turn, and taking that turn out took a third of the asymmetry
-with it. So it is shown a face whose surroundings are symmetric: all but a strip
-along the nose is the mean of the picture and its mirror image about the midline
-of the irises. What it then still sees beside the midline is the nose.
+with it. Two readings of the nose look at nothing else; the light decides between them.
 """
 
 from __future__ import annotations
@@ -18,39 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processing.face_landmarks import DetectedFace, FaceDetector
-from processing.photograph.refinement.patch import FacePatch, face_patch
+from processing.photograph.nose_in_even_face import midpoints_beside_irises, yaw_of_midpoints
+from processing.photograph.nose_mirror import middle_of_nose
 
-# The strip in distances between the pupils: half its width, half its height, how far its
-# middle lies below the pupils; and from which part of these on it is mixed with the even face.
-_HALF_WIDTH: Final = 0.30
-_HALF_HEIGHT: Final = 1.0
-_MIDDLE_BELOW: Final = 0.30
-_SURE_PART: Final = 0.85
-_NOTHING_LEFT: Final = 1.15
+# From which likeness with its mirror image on the middle of a nose counts at all, and
+# from which on it counts alone.
+_UNLIKE: Final = 0.70
+_ALIKE: Final = 0.95
 
-# The detector looks at the face in no more detail than this.
-_PUPIL_DISTANCE_PX: Final = 110.0
-# A face's box: its longer side, and how far its middle lies below the pupils.
-_FACE_SIZE: Final = 2.73
-_FACE_MIDDLE_BELOW: Final = 0.515
-
-# Midpoints along the nose: how far they are seen beside the midline of the irises for a
-# sine of yaw of 1, and their standard deviation, in thousandths of the distance between
-# the pupils; by benchmarks/head_relief.py. A landmark stands for its pair.
-_RELIEF: Final = {
-    168: (253.0, 3.0),
-    6: (285.0, 3.3),
-    197: (316.0, 3.6),
-    195: (347.0, 4.0),
-    5: (380.0, 4.5),
-    4: (405.0, 4.9),
-    94: (355.0, 4.6),
-    64: (275.0, 3.7),
-    97: (309.0, 4.1),
-    129: (243.0, 3.3),
-}
 # Noses are not quite in the middle of faces, and eyes do not quite look into the camera.
-_UNCERTAINTY_DEG: Final = 0.6
+_MIRROR_UNCERTAINTY_DEG: Final = 0.4
+_DETECTOR_UNCERTAINTY_DEG: Final = 0.6
 _GAIN_UNCERTAINTY: Final = 0.12
 
 
@@ -62,44 +38,14 @@ class NoseTurn:
     uncertainty_deg: float
 
 
-def with_even_surroundings(patch: FacePatch) -> NDArray[np.uint8]:
-    """The patch with everything made symmetric but a strip along the nose.
-
-    Parameters
-    ----------
-    patch : FacePatch
-        Its middle is the midline of the irises.
-
-    Returns
-    -------
-    (rows, columns, 3) uint8 array
-    """
-    pixels = patch.pixels.astype(np.float32)
-    even = (pixels + pixels[:, ::-1]) / 2
-    share = _share_of_strip(patch)[..., None]
-    mixed: NDArray[np.uint8] = np.rint(share * pixels + (1 - share) * even).astype(np.uint8)
-    return mixed
-
-
-def _share_of_strip(patch: FacePatch) -> NDArray[np.float32]:
-    """1 inside a superellipse round the nose, 0 outside, smooth between."""
-    rows, columns = patch.pixels.shape[:2]
-    right, left = (patch.point(f"iris_centre_{side}") for side in ("right", "left"))
-    distance = float(left[0] - right[0])
-    middle_row = float(left[1] + right[1]) / 2 + _MIDDLE_BELOW * distance
-    across = (np.arange(columns) - (columns - 1) / 2) / (_HALF_WIDTH * distance)
-    down = (np.arange(rows) - middle_row) / (_HALF_HEIGHT * distance)
-    away = (across[None, :] ** 4 + down[:, None] ** 4) ** 0.25
-    share: NDArray[np.float32] = np.clip(
-        (_NOTHING_LEFT - away) / (_NOTHING_LEFT - _SURE_PART), 0, 1
-    ).astype(np.float32)
-    return share
-
-
 def turn_by_nose(
     pixels: NDArray[np.uint8], face: DetectedFace, detector: FaceDetector
 ) -> NoseTurn | None:
-    """Yaw by the nose in a face with even surroundings.
+    """Yaw by the nose: where it is seen beside the midline of the irises.
+
+    The middle of the nose by its mirror image counts as far as the nose is like it;
+    the rest is what the detector sees in a face with even surroundings. Where the two
+    differ, the uncertainty grows by the standard deviation of their mixture.
 
     Parameters
     ----------
@@ -112,61 +58,32 @@ def turn_by_nose(
     Returns
     -------
     NoseTurn, optional
-        None when no face is found with even surroundings.
+        None when no nose is found.
 
     Raises
     ------
     ValueError
         If both pupils are at the same place or the irises have no width.
     """
-    seen = midpoints_beside_irises(pixels, face, detector)
-    return None if seen is None else turn_of_midpoints(seen)
-
-
-def turn_of_midpoints(aside: NDArray[np.float64]) -> NoseTurn:
-    """The turn that shifts the midpoints along the nose by so much, by weighted least squares.
-
-    Parameters
-    ----------
-    aside : (478,) float64 array
-        From `midpoints_beside_irises`.
-    """
-    relief, deviation = (np.array(each) / 1000 for each in zip(*_RELIEF.values(), strict=True))
-    weight = relief / deviation**2
-    sine = float(weight @ aside[list(_RELIEF)] / (weight @ relief))
-    yaw = math.degrees(math.asin(float(np.clip(sine, -1, 1))))
-    return NoseTurn(yaw, math.hypot(_UNCERTAINTY_DEG, _GAIN_UNCERTAINTY * yaw))
-
-
-def midpoints_beside_irises(
-    pixels: NDArray[np.uint8], face: DetectedFace, detector: FaceDetector
-) -> NDArray[np.float64] | None:
-    """How far beside the midline of the irises the midpoint of each pair is seen.
-
-    Parameters
-    ----------
-    pixels, face, detector
-        As in `turn_by_nose`.
-
-    Returns
-    -------
-    (478,) float64 array, optional
-        In distances between the pupils, + to the patient's left, with even
-        surroundings; None when no face is found then.
-
-    Raises
-    ------
-    ValueError
-        If both pupils are at the same place or the irises have no width.
-    """
-    patch = face_patch(pixels, face, detector.mirror, _PUPIL_DISTANCE_PX)
-    columns = patch.pixels.shape[1]
-    right, left = (patch.point(f"iris_centre_{side}") for side in ("right", "left"))
-    distance = float(left[0] - right[0])
-    middle = np.array([(columns - 1) / 2, (left[1] + right[1]) / 2 + _FACE_MIDDLE_BELOW * distance])
-    seen = detector.detect_at(with_even_surroundings(patch), middle, _FACE_SIZE * distance)
-    if seen is None:
+    middle = middle_of_nose(pixels, face, detector.mirror)
+    share = 0.0
+    if middle is not None:
+        share = float(np.clip((middle.likeness - _UNLIKE) / (_ALIKE - _UNLIKE), 0, 1))
+        if share == 1.0:
+            return _turn(middle.yaw_deg, _MIRROR_UNCERTAINTY_DEG)
+    midpoints = midpoints_beside_irises(pixels, face, detector)
+    if midpoints is None:
         return None
-    across = (seen.points_px[:, 0] + seen.points_px[detector.mirror, 0]) / 2
-    aside: NDArray[np.float64] = (across - middle[0]) / distance
-    return aside
+    yaw = yaw_of_midpoints(midpoints)
+    if middle is None:
+        return _turn(yaw, _DETECTOR_UNCERTAINTY_DEG)
+    apart = middle.yaw_deg - yaw
+    return _turn(
+        yaw + share * apart,
+        share * _MIRROR_UNCERTAINTY_DEG + (1 - share) * _DETECTOR_UNCERTAINTY_DEG,
+        math.sqrt(share * (1 - share)) * apart,
+    )
+
+
+def _turn(yaw_deg: float, *uncertainties_deg: float) -> NoseTurn:
+    return NoseTurn(yaw_deg, math.hypot(*uncertainties_deg, _GAIN_UNCERTAINTY * yaw_deg))

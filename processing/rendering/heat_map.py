@@ -1,23 +1,24 @@
-"""A surface coloured by a signed distance, with a scale in millimetres."""
+"""A surface coloured by a signed distance, from several sides, with a scale in millimetres."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from processing.measurement import Picture
 from processing.rendering.camera import Camera
 from processing.rendering.scene import OffscreenScene
+from processing.rendering.sheet import INK, Sheet, begin_sheet, draw_swatch, font_of
 
-PAPER: Final = (255, 255, 255)
-INK: Final = (32, 36, 42)
-NOT_MEASURED: Final = (128, 128, 128)
+NOT_MEASURED: Final = (150, 152, 156)
 
 # Much light from everywhere: shadow must not be taken for the grey of the unmeasured.
-_AMBIENT: Final = 0.58
+AMBIENT: Final = 0.58
 
 # Blue to red over a light grey, even in lightness to both sides (Moreland 2009,
 # "Diverging Color Maps for Scientific Visualization"), so that neither sign looks stronger.
@@ -29,7 +30,32 @@ _STOP_COLOURS: Final = (
     (240, 138, 108),
     (178, 16, 40),
 )
-_TICKS: Final = 9
+_MOST_TICKS: Final = 11
+_TICK_STEPS: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
+
+
+@dataclass(frozen=True, slots=True)
+class HeatMapView:
+    """From where a surface is seen, and what stands around the picture.
+
+    Parameters
+    ----------
+    name, caption : str
+        Of the picture; the caption is not drawn.
+    title : str
+        One line, drawn above the surface.
+    camera : Camera
+        The picture is larger than the camera's, by the title and the scale.
+    marks : tuple of str
+        Patient's sides at the left and at the right edge, such as ``("R", "L")``;
+        empty where an edge has none.
+    """
+
+    name: str
+    caption: str
+    title: str
+    camera: Camera
+    marks: tuple[str, str] = ("", "")
 
 
 def diverging_colours(values_mm: ArrayLike, limit_mm: float) -> NDArray[np.uint8]:
@@ -64,119 +90,94 @@ def diverging_colours(values_mm: ArrayLike, limit_mm: float) -> NDArray[np.uint8
     return colours
 
 
-def heat_map_picture(
-    vertices_mm: ArrayLike,
-    triangles: ArrayLike,
-    values_mm: ArrayLike,
+def heat_map_pictures(
+    scene: OffscreenScene,
+    views: Sequence[HeatMapView],
     *,
     limit_mm: float,
-    camera: Camera,
-    title: str,
-    caption: str,
-    name: str = "heat-map",
+    with_grey: bool,
     below: str = "lacks",
     above: str = "exceeds",
-) -> Picture:
-    """Draw a surface coloured by a signed distance, beside its scale.
+) -> tuple[Picture, ...]:
+    """Draw a surface coloured by a signed distance from several sides, beside its scale.
 
     Parameters
     ----------
-    vertices_mm : (n, 3) array_like
-    triangles : (m, 3) array_like of int
-    values_mm : (n,) array_like
-        One value for each vertex; NaN where there is none (drawn grey).
+    scene : OffscreenScene
+        The surface in `diverging_colours` on white; opened once, drawn from each side.
+    views : sequence of HeatMapView
     limit_mm : float
         The value at either end of the scale. It does not follow the data, so
         that two pictures of one patient can be compared.
-    camera : Camera
-        How the surface is seen. The picture is larger than the camera's by the
-        title above and the scale on the right.
-    title : str
-        One line, drawn above the surface; cut where the picture ends.
-    caption : str
-        Caption of the picture, not drawn.
-    name : str
-        Name of the picture.
+    with_grey : bool
+        Whether something was not measured, which the legend then explains.
     below, above : str
         What a negative and a positive value mean, drawn at the ends of the scale.
-
-    Raises
-    ------
-    ValueError
-        If an array has the wrong shape or the limit is not positive.
     """
-    values = np.asarray(values_mm, dtype=np.float64)
-    count = len(np.asarray(vertices_mm))
-    if values.shape != (count,):
-        raise ValueError(f"values have shape {values.shape}; ({count},) is needed")
-    colours = diverging_colours(values, limit_mm)
-    with OffscreenScene(
-        vertices_mm, triangles, colours, background=PAPER, ambient=_AMBIENT
-    ) as scene:
-        face = scene.render(camera)
-
-    text_px = max(12, round(camera.height_px / 36))
-    margin = text_px
-    title_height = round(2.6 * text_px)
-    scale_width = round(8.5 * text_px)
-    size = (camera.width_px + scale_width, camera.height_px + title_height)
-    sheet = Image.new("RGB", size, PAPER)
-    sheet.paste(Image.fromarray(face), (0, title_height))
-    pen = ImageDraw.Draw(sheet)
-    pen.text(
-        (margin, title_height / 2), title, INK, ImageFont.load_default(1.35 * text_px), anchor="lm"
+    return tuple(
+        _picture(scene, view, limit_mm, with_grey=with_grey, ends=(below, above)) for view in views
     )
-    _draw_scale(
-        sheet,
-        (camera.width_px, title_height, *size),
-        limit_mm=limit_mm,
-        text_px=text_px,
-        ends=(below, above),
-        with_grey=bool(np.isnan(values).any()),
-    )
-    return Picture(name=name, caption=caption, pixels=np.asarray(sheet, dtype=np.uint8))
 
 
-def _draw_scale(
-    sheet: Image.Image,
-    box: tuple[int, int, int, int],
-    *,
+def _picture(
+    scene: OffscreenScene,
+    view: HeatMapView,
     limit_mm: float,
-    text_px: int,
-    ends: tuple[str, str],
+    *,
     with_grey: bool,
-) -> None:
-    """Draw the coloured bar with its ticks and words into `box` (left, top, right, bottom)."""
-    left, top, _, bottom = box
-    pen = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(text_px)
-    bar_left = left + text_px // 2
-    bar_right = bar_left + round(1.6 * text_px)
-    bar_top = top + 3 * text_px
-    bar_bottom = bottom - round(6.5 * text_px)
-    bar_height = max(2, bar_bottom - bar_top)
+    ends: tuple[str, str],
+) -> Picture:
+    sheet = begin_sheet(scene.render(view.camera), view.title, view.marks)
+    _draw_scale(sheet, limit_mm, ends=ends, with_grey=with_grey)
+    return Picture(view.name, view.caption, np.asarray(sheet.image, dtype=np.uint8))
 
-    falling = np.linspace(limit_mm, -limit_mm, bar_height)
-    stripe = diverging_colours(falling, limit_mm)[:, None, :].repeat(bar_right - bar_left, axis=1)
-    sheet.paste(Image.fromarray(stripe), (bar_left, bar_top))
-    pen.rectangle((bar_left, bar_top, bar_right, bar_bottom), outline=INK)
 
-    for value in np.linspace(-limit_mm, limit_mm, _TICKS):
-        height = bar_top + (limit_mm - value) / (2 * limit_mm) * bar_height
-        pen.line((bar_right, height, bar_right + text_px // 3, height), fill=INK)
+def _draw_scale(sheet: Sheet, limit_mm: float, *, ends: tuple[str, str], with_grey: bool) -> None:
+    """Draw the coloured bar with its ticks and words into the sheet's margin.
+
+    Its ends are pointed: a colour at the end also stands for what lies beyond.
+    """
+    pen, text_px = ImageDraw.Draw(sheet.image), sheet.text_px
+    font = font_of(text_px)
+    left = sheet.legend_left
+    right = left + round(1.5 * text_px)
+    top = sheet.legend_top + round(3.6 * text_px)
+    bottom = sheet.image.height - round(7.6 * text_px)
+    height = max(2, bottom - top)
+
+    falling = np.linspace(limit_mm, -limit_mm, height)
+    stripe = diverging_colours(falling, limit_mm)[:, None, :].repeat(right - left, axis=1)
+    sheet.image.paste(Image.fromarray(stripe), (left, top))
+    middle, point = (left + right) / 2, round(0.9 * text_px)
+    first, last = (tuple(map(int, stripe[row, 0])) for row in (0, -1))
+    pen.polygon([(left, top), (right, top), (middle, top - point)], first)
+    pen.polygon([(left, bottom), (right, bottom), (middle, bottom + point)], last)
+    outline = [
+        (left, top), (middle, top - point), (right, top),
+        (right, bottom), (middle, bottom + point), (left, bottom), (left, top),
+    ]  # fmt: skip
+    pen.line(outline, INK, max(1, text_px // 12))
+
+    for value in _ticks(limit_mm):
+        row = top + (limit_mm - value) / (2 * limit_mm) * height
+        pen.line((right, row, right + text_px // 3, row), INK, max(1, text_px // 12))
         label = "0" if value == 0 else f"{value:+.3g}"
-        pen.text((bar_right + text_px // 2, height), label, INK, font, anchor="lm")
+        pen.text((right + text_px // 2, row), label, INK, font, anchor="lm")
 
     below, above = ends
-    pen.text((bar_left, bar_top - 0.5 * text_px), above, INK, font, anchor="ls")
-    pen.text((bar_left, bar_bottom + 0.5 * text_px), below, INK, font, anchor="la")
-    pen.text((bar_left, bar_bottom + 2 * text_px), "in mm", INK, font, anchor="la")
+    pen.text((left, top - point - 0.4 * text_px), above, INK, font, anchor="ls")
+    pen.text((left, bottom + point + 0.3 * text_px), below, INK, font, anchor="la")
+    pen.text((left, bottom + point + 1.7 * text_px), "in mm", INK, font, anchor="la")
     if with_grey:
-        grey_top = bar_bottom + round(3.7 * text_px)
-        grey_left = bar_left
-        pen.rectangle(
-            (grey_left, grey_top, grey_left + text_px, grey_top + text_px), NOT_MEASURED, INK
-        )
-        pen.multiline_text(
-            (grey_left + 1.4 * text_px, grey_top - 0.1 * text_px), "not\nmeasured", INK, font
-        )
+        row = bottom + point + round(3.3 * text_px)
+        draw_swatch(sheet, row, NOT_MEASURED, "not\nmeasured")
+
+
+def _ticks(limit_mm: float) -> NDArray[np.float64]:
+    """Round values from end to end, at most eleven; the ends alone where none is round."""
+    step = next(
+        (each for each in _TICK_STEPS if 2 * limit_mm / each <= _MOST_TICKS - 1 + 1e-9), limit_mm
+    )
+    count = int(np.floor(limit_mm / step + 1e-9))
+    ticks: NDArray[np.float64] = np.arange(-count, count + 1, dtype=np.float64) * step
+    return ticks

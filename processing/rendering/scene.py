@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from processing.inputs import Texture
 from processing.rendering.camera import Camera as Camera
+from processing.rendering.textured import laid_over, split_at_seams
 
 if TYPE_CHECKING:
     from vtkmodules.vtkCommonDataModel import vtkPolyData, vtkStaticCellLocator
@@ -74,6 +76,13 @@ class OffscreenScene:
         Indices into `vertices_mm`, counter-clockwise seen from outside.
     colours : (n, 3) uint8 array_like, optional
         sRGB of each vertex; one neutral colour of skin where there are none.
+    texture : Texture, optional
+        Drawn instead of `colours`; its corners are those of `triangles`.
+    normals : (n, 3) array_like, optional
+        Unit normals that the light falls on; those of the triangles where left out.
+    multisamples : int
+        Samples of a pixel, for smooth outlines; none with 0, which is several
+        times as quick.
     background : (red, green, blue)
         sRGB, 0 to 255.
     shaded : bool
@@ -95,6 +104,9 @@ class OffscreenScene:
         triangles: ArrayLike,
         colours: ArrayLike | None = None,
         *,
+        texture: Texture | None = None,
+        normals: ArrayLike | None = None,
+        multisamples: int = MULTISAMPLES,
         background: tuple[int, int, int] = NEUTRAL_BACKGROUND,
         shaded: bool = True,
         ambient: float = 0.32,
@@ -102,10 +114,14 @@ class OffscreenScene:
         self._vertices = np.ascontiguousarray(vertices_mm, dtype=np.float64)
         self._triangles = np.ascontiguousarray(triangles, dtype=np.int64)
         self._colours = None if colours is None else np.ascontiguousarray(colours, dtype=np.uint8)
+        self._texture = texture
+        self._normals = None if normals is None else np.asarray(normals, dtype=np.float64)
+        self._multisamples = multisamples
         self._background = background
         self._shaded = shaded
         self._ambient = ambient
         _check_mesh(self._vertices, self._triangles, self._colours)
+        _check_beside(self._vertices, self._triangles, self._normals, texture)
         self._mesh: vtkPolyData | None = None
         self._locator: vtkStaticCellLocator | None = None
         self._window: vtkRenderWindow | None = None
@@ -223,30 +239,61 @@ class OffscreenScene:
                 met[index] = int(number.get())
         return hits, met
 
+    def closest_points(self, points_mm: ArrayLike) -> NDArray[np.float64]:
+        """The points of the surface nearest to given ones.
+
+        Works without OpenGL. Some microseconds for each point near the surface,
+        far more for one that is far away.
+
+        Parameters
+        ----------
+        points_mm : (k, 3) array_like
+            In the frame of the surface.
+
+        Returns
+        -------
+        (k, 3) float64 array
+        """
+        from vtkmodules.vtkCommonCore import reference
+        from vtkmodules.vtkCommonDataModel import vtkGenericCell
+
+        points = np.asarray(points_mm, dtype=np.float64).reshape(-1, 3)
+        locator: Any = self._search_tree()  # as in `first_hits`
+        nearest = np.empty_like(points)
+        work, cell, part, squared = vtkGenericCell(), reference(0), reference(0), reference(0.0)
+        foot = [0.0] * 3
+        for index, point in enumerate(points):
+            locator.FindClosestPoint(point, foot, work, cell, part, squared)
+            nearest[index] = foot
+        return nearest
+
     def project(self, camera: Camera, points_mm: ArrayLike) -> NDArray[np.float64]:
         """Where points appear in the picture; see `Camera.project`."""
         return camera.project(points_mm)
 
     def _poly_data(self) -> vtkPolyData:
-        if self._mesh is not None:
-            return self._mesh
+        if self._mesh is None:
+            self._mesh = _as_poly_data(self._vertices, self._triangles)
+        return self._mesh
+
+    def _drawn_data(self) -> vtkPolyData:
+        """The surface with what light and colour need."""
         from vtkmodules.util import numpy_support
-        from vtkmodules.vtkCommonCore import vtkPoints
-        from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
 
         support: Any = numpy_support  # carries no types
-        points = vtkPoints()
-        points.SetData(support.numpy_to_vtk(self._vertices, deep=True))
-        cells = vtkCellArray()
-        cells.SetData(3, support.numpy_to_vtkIdTypeArray(self._triangles.ravel(), deep=True))
-        mesh = vtkPolyData()
-        mesh.SetPoints(points)
-        mesh.SetPolys(cells)
-        normals = vertex_normals(self._vertices, self._triangles)
+        normals = self._normals
+        if normals is None:
+            normals = vertex_normals(self._vertices, self._triangles)
+        if self._texture is None:
+            mesh = self._poly_data()
+            if self._colours is not None:
+                mesh.GetPointData().SetScalars(support.numpy_to_vtk(self._colours, deep=True))
+        else:
+            vertex, across_up, triangles = split_at_seams(self._triangles, self._texture.corners)
+            mesh = _as_poly_data(self._vertices[vertex], triangles)
+            mesh.GetPointData().SetTCoords(support.numpy_to_vtk(across_up, deep=True))
+            normals = normals[vertex]
         mesh.GetPointData().SetNormals(support.numpy_to_vtk(normals, deep=True))
-        if self._colours is not None:
-            mesh.GetPointData().SetScalars(support.numpy_to_vtk(self._colours, deep=True))
-        self._mesh = mesh
         return mesh
 
     def _search_tree(self) -> vtkStaticCellLocator:
@@ -274,11 +321,14 @@ class OffscreenScene:
         )
 
         mapper = vtkPolyDataMapper()
-        mapper.SetInputData(self._poly_data())
+        mapper.SetInputData(self._drawn_data())
         actor = vtkActor()
         actor.SetMapper(mapper)
         appearance = actor.GetProperty()
-        appearance.SetColor(*(channel / 255 for channel in NEUTRAL_SKIN))
+        if self._texture is None:
+            appearance.SetColor(*(channel / 255 for channel in NEUTRAL_SKIN))
+        else:
+            actor.SetTexture(laid_over(self._texture.pixels))
         appearance.SetInterpolationToPhong()
         appearance.SetAmbient(self._ambient)
         appearance.SetDiffuse(1 - self._ambient)
@@ -296,11 +346,27 @@ class OffscreenScene:
 
         window = vtkRenderWindow()
         window.SetOffScreenRendering(True)
-        window.SetMultiSamples(MULTISAMPLES)
+        window.SetMultiSamples(self._multisamples)
         window.SetSize(camera.width_px, camera.height_px)
         window.AddRenderer(renderer)
         self._window, self._renderer = window, renderer
         return window, renderer
+
+
+def _as_poly_data(vertices: NDArray[np.float64], triangles: NDArray[np.int64]) -> vtkPolyData:
+    from vtkmodules.util import numpy_support
+    from vtkmodules.vtkCommonCore import vtkPoints
+    from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
+
+    support: Any = numpy_support  # carries no types
+    points = vtkPoints()
+    points.SetData(support.numpy_to_vtk(vertices, deep=True))
+    cells = vtkCellArray()
+    cells.SetData(3, support.numpy_to_vtkIdTypeArray(triangles.ravel(), deep=True))
+    mesh = vtkPolyData()
+    mesh.SetPoints(points)
+    mesh.SetPolys(cells)
+    return mesh
 
 
 def _check_mesh(
@@ -318,6 +384,25 @@ def _check_mesh(
         raise ValueError(f"a triangle names a vertex that is not in 0..{len(vertices) - 1}")
     if colours is not None and colours.shape != vertices.shape:
         raise ValueError(f"colours have shape {colours.shape}; {vertices.shape} is needed")
+
+
+def _check_beside(
+    vertices: NDArray[np.float64],
+    triangles: NDArray[np.int64],
+    normals: NDArray[np.float64] | None,
+    texture: Texture | None,
+) -> None:
+    if normals is not None and normals.shape != vertices.shape:
+        raise ValueError(f"normals have shape {normals.shape}; {vertices.shape} is needed")
+    if texture is None:
+        return
+    if texture.corners.shape != (len(triangles), 3, 2):
+        raise ValueError(
+            f"the texture's corners have shape {texture.corners.shape}; "
+            f"{(len(triangles), 3, 2)} is needed"
+        )
+    if texture.pixels.ndim != 3 or texture.pixels.shape[2] != 3 or not texture.pixels.size:
+        raise ValueError(f"the texture's pixels have shape {texture.pixels.shape}")
 
 
 def _window_pixels(window: vtkRenderWindow) -> NDArray[np.uint8]:

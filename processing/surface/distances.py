@@ -2,119 +2,117 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
-from vtkmodules.util import numpy_support
-from vtkmodules.vtkCommonCore import vtkDoubleArray, vtkPoints
-from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
-from vtkmodules.vtkFiltersCore import vtkImplicitPolyDataDistance
 
+from processing.surface.closest_point import signed_distances_mm
 from processing.surface.mesh import Mesh
 from processing.surface.plane import MirrorPlane
+from processing.surface.radial import COLUMNS, RadialMaps, pixels_of_points
 
 # Farther apart, the two surfaces are no longer the same part of a face.
 GATE_MM: Final = 20.0
-_SEED: Final = 20071
-
-_SUPPORT: Final[Any] = numpy_support  # carries no types
+MOST_SAMPLES: Final = 30_000
 
 
-def mirrored_distances_mm(
-    mesh: Mesh, plane: MirrorPlane, measured: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """Signed distance of each vertex, mirrored, to the surface itself.
+@dataclass(frozen=True, slots=True)
+class Distances:
+    """Signed distances between vertices' mirror images and the surface.
 
-    Positive where the vertex's own side exceeds the mirrored other one.
+    Parameters
+    ----------
+    values_mm : (k,) float64 array
+        Positive where the vertex's own side exceeds the mirrored other one.
+    vertices : (k,) int64 array
+    weights_mm2 : (k,) float64 array
+        Skin that each stands for.
+    pixels : (k,) int64 array
+        Where each lies on the grid of one hemiface, counted row by row.
+    sampled : bool
+        Whether the scan has more vertices in the measured region than these.
+    """
+
+    values_mm: NDArray[np.float64] = field(repr=False)
+    vertices: NDArray[np.int64] = field(repr=False)
+    weights_mm2: NDArray[np.float64] = field(repr=False)
+    pixels: NDArray[np.int64] = field(repr=False)
+    sampled: bool
+
+
+def mirrored_distances(mesh: Mesh, plane: MirrorPlane, maps: RadialMaps) -> Distances:
+    """Distances in the measured facial region, of at most 30,000 vertices.
+
+    Left out are vertices whose image is nearest to the border of the scan or
+    more than 20 mm away from it. Of a finer scan a sample is measured that is
+    spread evenly over the skin.
 
     Parameters
     ----------
     mesh : Mesh
     plane : MirrorPlane
-    measured : (n,) bool array
-
-    Returns
-    -------
-    (n,) float64 array
-        NaN outside `measured`, where the nearest vertex lies on the border of
-        the scan, and beyond 20 mm.
+    maps : RadialMaps
+        On `plane`.
     """
-    distances = np.full(len(mesh.vertices_mm), np.nan)
-    chosen = np.flatnonzero(measured & ~mesh.border)
-    if not len(chosen):
-        return distances
+    pixels = pixels_of_points(maps.frame.to_face(mesh.vertices_mm), maps.frame)
+    there = np.append(maps.measured.ravel(), False)[pixels] & ~mesh.border
+    chosen = np.flatnonzero(there)
+    weights = mesh.areas_mm2[chosen]
+    sampled = len(chosen) > MOST_SAMPLES
+    if sampled:
+        chosen, weights = _evenly_spread(mesh, chosen, pixels[chosen])
     images = plane.reflected(mesh.vertices_mm[chosen])
-    apart, nearest = cKDTree(mesh.vertices_mm).query(images, distance_upper_bound=GATE_MM)
-    found = np.isfinite(apart)
-    found[found] = ~mesh.border[nearest[found]]
-    chosen, images = chosen[found], images[found]
-    values = _signed_distances(_near(mesh, images), images)
-    distances[chosen] = np.where(np.abs(values) <= GATE_MM, values, np.nan)
-    return distances
+    values, nearest = signed_distances_mm(mesh, images, GATE_MM)
+    good = (nearest >= 0) & ~mesh.border[nearest] & (np.abs(np.nan_to_num(values)) <= GATE_MM)
+    return Distances(values[good], chosen[good], weights[good], pixels[chosen[good]], sampled)
 
 
-def uncertainty_of(
-    statistic: Callable[[NDArray[np.float64]], float],
-    distances_mm: NDArray[np.float64],
-    motion: NDArray[np.float64],
-    plane: MirrorPlane,
-    noise_mm: float,
-) -> float:
-    """Standard uncertainty of a statistic of distances.
-
-    The plane is moved by one standard deviation along each principal axis of
-    its covariance, and as much noise as the scan has is added once more.
-
-    Parameters
-    ----------
-    statistic : callable
-        Of distances (k,).
-    distances_mm : (k,) float64 array
-    motion : (k, 3) float64 array
-        How each distance changes as the plane moves.
-    plane : MirrorPlane
-    noise_mm : float
-        Standard deviation of one distance.
-    """
-    variances, directions = np.linalg.eigh(plane.covariance)
-    square = 0.0
-    for variance, direction in zip(variances, directions.T, strict=True):
-        change = motion @ direction * np.sqrt(max(variance, 0.0))
-        square += ((statistic(distances_mm + change) - statistic(distances_mm - change)) / 2) ** 2
-    noise = noise_mm * np.random.default_rng(_SEED).standard_normal(len(distances_mm))
-    square += (statistic(distances_mm + noise) - statistic(distances_mm)) ** 2
-    return float(np.sqrt(square))
+def _evenly_spread(
+    mesh: Mesh, chosen: NDArray[np.int64], pixels: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """A systematic sample by area along a path over the grid; vertices and weights."""
+    row, column = np.divmod(pixels, COLUMNS)
+    # There and back again, so that what follows one another lies side by side.
+    path = row * COLUMNS + np.where(row % 2, COLUMNS - 1 - column, column)
+    ordered = chosen[np.argsort(path, kind="stable")]
+    covered = np.cumsum(mesh.areas_mm2[ordered])
+    step = covered[-1] / MOST_SAMPLES
+    places = np.searchsorted(covered, (np.arange(MOST_SAMPLES) + 0.5) * step)
+    sample, times = np.unique(ordered[places.clip(max=len(ordered) - 1)], return_counts=True)
+    return sample, times * step
 
 
-def _near(mesh: Mesh, points: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The part of the mesh that can be nearest to the points."""
-    low, high = points.min(axis=0) - GATE_MM, points.max(axis=0) + GATE_MM
-    inside = ((mesh.vertices_mm > low) & (mesh.vertices_mm < high)).all(axis=1)
-    triangles = mesh.triangles[inside[mesh.triangles].any(axis=1)]
-    used, renumbered = np.unique(triangles, return_inverse=True)
-    return mesh.vertices_mm[used], renumbered.reshape(-1, 3)
-
-
-def _signed_distances(
-    surface: tuple[NDArray[Any], NDArray[Any]], points_mm: NDArray[np.float64]
+def distances_for_pictures(
+    mesh: Mesh, maps: RadialMaps, distances: Distances
 ) -> NDArray[np.float64]:
-    vertices, triangles = surface
-    points = vtkPoints()
-    points.SetData(_SUPPORT.numpy_to_vtk(np.ascontiguousarray(vertices), deep=True))
-    cells = vtkCellArray()
-    cells.SetData(
-        3, _SUPPORT.numpy_to_vtkIdTypeArray(np.ascontiguousarray(triangles).ravel(), deep=True)
-    )
-    poly_data = vtkPolyData()
-    poly_data.SetPoints(points)
-    poly_data.SetPolys(cells)
-    distance = vtkImplicitPolyDataDistance()
-    distance.SetInput(poly_data)
-    queries = _SUPPORT.numpy_to_vtk(np.ascontiguousarray(points_mm), deep=True)
-    answers = vtkDoubleArray()
-    distance.FunctionValue(queries, answers)
-    values: NDArray[np.float64] = np.array(_SUPPORT.vtk_to_numpy(answers), np.float64)
-    return values
+    """A signed distance for every measured vertex, (n,) in mm; NaN elsewhere.
+
+    That of the vertex itself; where only a sample was measured, the difference
+    along the normal at the vertex's pixel.
+    """
+    shown = np.full(len(mesh.vertices_mm), np.nan)
+    if distances.sampled:
+        local = maps.frame.to_face(mesh.vertices_mm)
+        pixels = pixels_of_points(local, maps.frame)
+        sides = np.where(local[:, 0] >= 0, 1.0, -1.0)
+        shown = np.append(maps.normal_difference_mm.ravel(), np.nan)[pixels] * sides
+        shown[mesh.border | (np.abs(np.nan_to_num(shown)) > GATE_MM)] = np.nan
+        return shown
+    shown[distances.vertices] = distances.values_mm
+    return shown
+
+
+def changes_by_plane(
+    mesh: Mesh, plane: MirrorPlane, vertices: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Change of vertices' distances by a standard deviation of the plane, (k, 3).
+
+    A column for each principal axis of its covariance.
+    """
+    directions = plane.reflected_directions(mesh.normals[vertices])
+    motion = plane.image_motion(mesh.vertices_mm[vertices], directions)
+    variances, axes = np.linalg.eigh(plane.covariance)
+    changes: NDArray[np.float64] = motion @ axes * np.sqrt(np.maximum(variances, 0.0))
+    return changes

@@ -1,68 +1,35 @@
-"""The face found on a scan: rendered, seen by MediaPipe, and cast back onto the surface."""
+"""The face found on a scan, with its landmarks on the surface."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from processing.face_landmarks import DetectedFace, FaceDetector
-from processing.landmarks import LANDMARKS
+from processing.face_landmarks import FaceDetector
 from processing.measurement import RejectedInput
-from processing.rendering.camera import Camera
 from processing.rendering.scene import OffscreenScene
-from processing.surface.frame import REFERENCE_LANDMARKS_MM, FaceFrame, fitted_frame
+from processing.surface.face_views import FIT_LIMIT_MM, SURFACE_LANDMARKS, SeenFace, View, look_at
+from processing.surface.frame import (
+    LEAST_LANDMARKS,
+    REFERENCE_LANDMARKS_MM,
+    FaceFrame,
+    fitted_frame,
+)
 from processing.surface.mesh import Mesh, reversed_winding
+from processing.surface.mesh_topology import compacted, touching
 
-PICTURE_PX: Final = 512
-FRONTALISING_PASSES: Final = 3
-# Of the reference face: how badly the landmarks of a face may fit it. A hollow
-# face seen from behind, or a face seen in something else, fits worse.
-FIT_LIMIT_MM: Final = 9.0
-# A face seen roughly from the front fits at least so well; the search ends there.
-SURE_FIT_MM: Final = 6.0
-
-_NOT_ON_SURFACE: Final = frozenset(
-    {"trichion", "gnathion"}
-    | {name for name in LANDMARKS if name.startswith("iris_")}
-    | {
-        f"{name}_{side}"
-        for name, side in product(("frontotemporale", "zygion", "gonion"), ("left", "right"))
-    }
-)
-SURFACE_LANDMARKS: Final[Mapping[str, int]] = {
-    **{name: index for name, index in LANDMARKS.items() if name not in _NOT_ON_SURFACE},
-    "pogonion": 199,
-}
-"""Index among MediaPipe's 478 of each landmark that is placed on a surface.
-
-Those on the silhouette of a frontal view are left out, because their rays graze the
-surface, and those of the irises, which have no shape.
-"""
-
-_VIEW_DISTANCE_MM: Final = 650.0
-_VIEW_ANGLE_DEG: Final = 26.0
-_VIEW_CENTRE_MM: Final = np.array([0.0, -6.0, 40.0])
-_AGREEMENT_YAWS_DEG: Final = (-8.0, 8.0)
-_OPEN_SHELL: Final = 0.15
-# z forward and y up is the commonest export, z up and -y forward (LPS) the next.
-_AXES: Final = (
-    (0.0, 0.0, 1.0),
-    (0.0, -1.0, 0.0),
-    (0.0, 1.0, 0.0),
-    (0.0, 0.0, -1.0),
-    (1.0, 0.0, 0.0),
-    (-1.0, 0.0, 0.0),
-)
-# Of the reference face: nothing of a face is so far back, so far from where it belongs,
-# or so far from the edge of the hole it fell through.
-_LEAST_DEPTH_MM: Final = 0.0
-_DISPLACED_MM: Final = 30.0
-_EDGE_MM: Final = 8.0
+EDITED_UNCERTAINTY_MM: Final = 0.5
+# Of the reference face: colours that move the landmarks further do not lie where the shape is.
+PAINT_LIMIT_MM: Final = 6.0
+# A reviewer's landmark further from the surface was placed on another one.
+_EDITED_OFF_MM: Final = 10.0
+# Half of it is how far before and behind a landmark the full surface is looked for.
+_DROP_MM: Final = 12.0
+_DROP_REACH_MM: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +43,24 @@ class FoundFace:
     landmarks_mm : mapping of str to (3,) array
         In the frame of the scan.
     spread_mm : mapping of str to float
-        Standard deviation of each landmark over the views, per axis.
+        Standard deviation of each landmark over the views, per axis; of those
+        a reviewer placed 0.5 mm.
     frame : FaceFrame
         From the landmarks alone.
     fit_mm : float
         Root mean square distance to the reference face, at its size.
     agreement_mm : float
         Root mean square distance of the landmarks between views.
+    edited : frozenset of str
+        Landmarks that a reviewer placed.
+    moved_mm : mapping of str to float
+        How far a reviewer's landmark lies from where it was found; without those
+        that were not found.
+    detected : bool
+        False when a reviewer placed the landmarks of a face that was not seen.
+    paint_disagreement_mm : float, optional
+        How far the scan's colours move the landmarks, root mean square, at the
+        size of the reference face; None without colours.
     """
 
     mesh: Mesh = field(repr=False)
@@ -91,23 +69,24 @@ class FoundFace:
     frame: FaceFrame
     fit_mm: float
     agreement_mm: float
+    edited: frozenset[str] = frozenset()
+    moved_mm: Mapping[str, float] = field(default_factory=dict, repr=False)
+    detected: bool = True
+    paint_disagreement_mm: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _View:
-    landmarks_mm: dict[str, NDArray[np.float64]]
-    frame: FaceFrame
-    fit_mm: float
-
-
-def find_face(mesh: Mesh, detector: FaceDetector, source: str) -> FoundFace:
+def find_face(
+    mesh: Mesh,
+    detector: FaceDetector,
+    source: str,
+    edited: Mapping[str, tuple[float, float, float]] | None = None,
+) -> FoundFace:
     """Find the face on a scan in any pose and place its landmarks on the surface.
 
-    The scan is looked at along its mean normal, then along the axes of its file;
-    the view whose landmarks fit the reference face best is turned frontal three
-    times. Each picture is also mirrored and the answers averaged (by the
-    detector). Two more views, turned a little, tell how far the landmarks
-    depend on the view.
+    See `look_at` for how. The landmarks are the means of the last three views,
+    from the front and turned by 8 degrees to both sides; how far they depend on
+    the view is their spread. Each picture is also mirrored and the answers
+    averaged (by the detector).
 
     Parameters
     ----------
@@ -115,208 +94,177 @@ def find_face(mesh: Mesh, detector: FaceDetector, source: str) -> FoundFace:
     detector : FaceDetector
     source : str
         Named in the messages.
+    edited : mapping of str to (x, y, z), optional
+        Landmarks that a reviewer placed, in the frame of the scan, mm. They
+        count instead of found ones; ten of the reference face are enough where
+        none is found.
 
     Raises
     ------
     RejectedInput
-        If no view shows a face, or what is seen does not have a face's shape.
+        If no view shows a face, or what is seen does not have a face's shape,
+        or a landmark of a reviewer lies off the surface.
     """
-    for colours in (None,) if mesh.colours is None else (mesh.colours, None):
-        with OffscreenScene(mesh.vertices_mm, mesh.triangles, colours) as scene:
-            start = _searched(scene, mesh, detector)
-            if start is None:
-                continue
-            frontal = start
-            for _ in range(FRONTALISING_PASSES):
-                camera = _face_camera(frontal.frame, 0.0)
-                seen = _look(scene, camera, mesh, detector.detect_symmetrised)
-                if seen is None:
-                    break
-                frontal = seen
-            turned = [
-                seen
-                for yaw in _AGREEMENT_YAWS_DEG
-                if (
-                    seen := _look(
-                        scene, _face_camera(frontal.frame, yaw), mesh, detector.detect_symmetrised
-                    )
-                )
-            ]
-        return _summary(mesh, frontal, turned, source)
-    raise RejectedInput(
-        f"{source}: no face was found on the surface from any side; the scan must show the whole "
-        "face from the front, with eyes, nose and mouth"
-    )
+    placed = {name: np.array(place, np.float64) for name, place in (edited or {}).items()}
+    for name, place in placed.items():
+        if place.shape != (3,) or not np.isfinite(place).all():
+            raise RejectedInput(f"{source}: the edited landmark {name} is no point in space")
+    seen = look_at(mesh, detector, PAINT_LIMIT_MM)
+    enough = len(set(placed) & set(REFERENCE_LANDMARKS_MM)) >= LEAST_LANDMARKS
+    reason = _reason(seen, source)
+    if reason is None and seen is not None:
+        found = _summary(mesh, seen)
+        missing = sorted(set(REFERENCE_LANDMARKS_MM) - set(found.landmarks_mm) - set(placed))
+        if missing:
+            reason = (
+                f"{source}: not found on the surface: {', '.join(missing)}; the scan must show "
+                "the whole face"
+            )
+        else:
+            return _with_edits(found, placed, source) if placed else found
+    if enough:
+        return _from_edits(mesh, placed, source)
+    raise RejectedInput(str(reason))
 
 
-def _summary(mesh: Mesh, frontal: _View, turned: list[_View], source: str) -> FoundFace:
-    if frontal.fit_mm > FIT_LIMIT_MM:
-        raise RejectedInput(
+def _reason(seen: SeenFace | None, source: str) -> str | None:
+    """Why what was seen is no face that can be measured, or None."""
+    if seen is None or not seen.views:
+        return (
+            f"{source}: no face was found on the surface from any side; the scan must show the "
+            "whole face from the front, with eyes, nose and mouth"
+        )
+    if seen.views[0].fit_mm > FIT_LIMIT_MM:
+        return (
             f"{source}: what was found on the surface does not have the shape of a face "
-            f"(landmarks {frontal.fit_mm:.1f} mm off, limit {FIT_LIMIT_MM:g} mm)"
+            f"(landmarks {seen.views[0].fit_mm:.1f} mm off, limit {FIT_LIMIT_MM:g} mm)"
         )
-    if len(turned) < len(_AGREEMENT_YAWS_DEG):
-        raise RejectedInput(
-            f"{source}: the face is lost when the view turns by {_AGREEMENT_YAWS_DEG[1]:g} "
-            "degrees; the scan must show the whole face"
-        )
-    spread = {}
-    squares = []
-    for name, place in frontal.landmarks_mm.items():
-        others = np.array([view.landmarks_mm.get(name, np.full(3, np.nan)) for view in turned])
-        square = np.sum((others - place) ** 2, axis=1)
-        if np.isfinite(square).all():
-            spread[name] = float(np.sqrt(square.mean() / 3))
-            squares.append(square.mean())
-    landmarks = {name: frontal.landmarks_mm[name] for name in spread}
-    missing = sorted(set(REFERENCE_LANDMARKS_MM) - set(landmarks))
-    if missing:
-        raise RejectedInput(
-            f"{source}: not found on the surface: {', '.join(missing)}; the scan must show the "
+    if not seen.complete:
+        return (
+            f"{source}: the face is lost when the view turns a little; the scan must show the "
             "whole face"
         )
+    return None
+
+
+def _summary(mesh: Mesh, seen: SeenFace) -> FoundFace:
+    names = [name for name in SURFACE_LANDMARKS if all(name in v.landmarks_mm for v in seen.views)]
+    places = np.array([[view.landmarks_mm[name] for name in names] for view in seen.views])
+    mean = places.mean(axis=0)
+    squares = ((places - mean) ** 2).sum(axis=2).sum(axis=0) / (len(places) - 1)
+    frame, _ = fitted_frame(dict(zip(names, mean, strict=True)))
+    outside = _seen_from_outside(mesh, mean.mean(axis=0), frame)
+    landmarks = dict(zip(names, _dropped(outside, mean, frame), strict=True))
+    frame, fit = fitted_frame(landmarks)
     return FoundFace(
-        mesh=_seen_from_outside(mesh, landmarks, frontal.frame),
+        mesh=outside,
         landmarks_mm=landmarks,
-        spread_mm=spread,
-        frame=frontal.frame,
-        fit_mm=frontal.fit_mm,
-        # The median: a point beside an edge jumps, and says nothing of the others.
-        agreement_mm=float(np.sqrt(np.median(squares))),
+        spread_mm={
+            name: float(np.sqrt(each / 3)) for name, each in zip(names, squares, strict=True)
+        },
+        frame=frame,
+        fit_mm=fit,
+        agreement_mm=_agreement_mm(names, seen.views),
+        paint_disagreement_mm=seen.paint_disagreement_mm,
     )
 
 
-def _seen_from_outside(
-    mesh: Mesh, landmarks_mm: Mapping[str, NDArray[np.float64]], frame: FaceFrame
-) -> Mesh:
-    middle = np.mean(list(landmarks_mm.values()), axis=0)
-    near = np.linalg.norm(mesh.vertices_mm - middle, axis=1) < 60.0 * frame.scale
+def _agreement_mm(names: Sequence[str], views: Sequence[View]) -> float:
+    """Distance of the turned views from the frontal one, root mean square.
+
+    Of the median landmark: a point beside an edge jumps, and says nothing of the others.
+    """
+    frontal, *turned = (np.array([view.landmarks_mm[name] for name in names]) for view in views)
+    squares = [((each - frontal) ** 2).sum(axis=1) for each in turned]
+    return float(np.sqrt(np.median(np.mean(squares, axis=0))))
+
+
+def _with_edits(
+    found: FoundFace, placed: Mapping[str, NDArray[np.float64]], source: str
+) -> FoundFace:
+    _check_on_surface(found.mesh, placed, found.frame.scale, source)
+    landmarks = {**found.landmarks_mm, **placed}
+    frame, fit = fitted_frame(landmarks)
+    return FoundFace(
+        mesh=found.mesh,
+        landmarks_mm=landmarks,
+        spread_mm={**found.spread_mm, **dict.fromkeys(placed, EDITED_UNCERTAINTY_MM)},
+        frame=frame,
+        fit_mm=fit,
+        agreement_mm=found.agreement_mm,
+        edited=frozenset(placed),
+        moved_mm={
+            name: float(np.linalg.norm(place - found.landmarks_mm[name]))
+            for name, place in placed.items()
+            if name in found.landmarks_mm
+        },
+        paint_disagreement_mm=found.paint_disagreement_mm,
+    )
+
+
+def _from_edits(mesh: Mesh, placed: Mapping[str, NDArray[np.float64]], source: str) -> FoundFace:
+    frame, fit = fitted_frame(placed)
+    if not fit <= FIT_LIMIT_MM:
+        raise RejectedInput(
+            f"{source}: no face was found, and the edited landmarks do not have the shape of one "
+            f"({fit:.1f} mm off, limit {FIT_LIMIT_MM:g} mm); check their names and sides"
+        )
+    _check_on_surface(mesh, placed, frame.scale, source)
+    middle = np.mean(list(placed.values()), axis=0)
+    return FoundFace(
+        mesh=_seen_from_outside(mesh, middle, frame),
+        landmarks_mm=dict(placed),
+        spread_mm=dict.fromkeys(placed, EDITED_UNCERTAINTY_MM),
+        frame=frame,
+        fit_mm=fit,
+        agreement_mm=EDITED_UNCERTAINTY_MM * np.sqrt(3.0),
+        edited=frozenset(placed),
+        detected=False,
+    )
+
+
+def _check_on_surface(
+    mesh: Mesh, placed: Mapping[str, NDArray[np.float64]], scale: float, source: str
+) -> None:
+    for name, place in placed.items():
+        away = float(np.sqrt(((mesh.vertices_mm - place) ** 2).sum(axis=1).min()))
+        if away > _EDITED_OFF_MM * scale:
+            raise RejectedInput(
+                f"{source}: the edited landmark {name} lies {away:.0f} mm off the surface; it was "
+                "placed on another surface or in another frame"
+            )
+
+
+def _seen_from_outside(mesh: Mesh, middle: NDArray[np.float64], frame: FaceFrame) -> Mesh:
+    apart = mesh.vertices_mm - middle
+    near = np.einsum("ij,ij->i", apart, apart) < (60.0 * frame.scale) ** 2
     facing = (mesh.normals[near] @ frame.axes[2]) * mesh.areas_mm2[near]
     return mesh if facing.sum() >= 0 else reversed_winding(mesh)
 
 
-def _searched(scene: OffscreenScene, mesh: Mesh, detector: FaceDetector) -> _View | None:
-    centre = np.average(mesh.vertices_mm, axis=0, weights=mesh.areas_mm2)
-    radius = float(np.percentile(np.linalg.norm(mesh.vertices_mm - centre, axis=1), 98))
-    best: _View | None = None
-    for direction in _directions(mesh):
-        for up in _ups(direction):
-            camera = _whole_camera(centre, radius, direction, up)
-            view = _look(scene, camera, mesh, detector.detect)
-            if view is not None and (best is None or view.fit_mm < best.fit_mm):
-                best = view
-        if best is not None and best.fit_mm <= SURE_FIT_MM:
-            return best
-    return best if best is not None and best.fit_mm <= FIT_LIMIT_MM else None
+def _dropped(mesh: Mesh, points: NDArray[np.float64], frame: FaceFrame) -> NDArray[np.float64]:
+    """Points near a face moved forward or back until they lie on the full surface.
 
-
-def _directions(mesh: Mesh) -> Iterator[NDArray[np.float64]]:
-    """Directions from which the face may be seen, the likeliest first."""
-    mean = np.average(mesh.normals, axis=0, weights=mesh.areas_mm2)
-    length = float(np.linalg.norm(mean))
-    if length > _OPEN_SHELL:
-        yield mean / length
-    yield from (np.array(axis) for axis in _AXES)
-    if length > _OPEN_SHELL:
-        yield -mean / length
-    yield from (np.array(corner) / np.sqrt(3.0) for corner in product((1.0, -1.0), repeat=3))
-
-
-def _ups(direction: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
-    helper = np.eye(3)[np.argmin(np.abs(direction))]
-    first = helper - (helper @ direction) * direction
-    first = first / np.linalg.norm(first)
-    second = np.cross(direction, first)
-    yield from (first, -first, second, -second)
-
-
-def _camera(
-    position: NDArray[np.float64],
-    target: NDArray[np.float64],
-    up: NDArray[np.float64],
-    angle_deg: float,
-) -> Camera:
-    return Camera(
-        (float(position[0]), float(position[1]), float(position[2])),
-        (float(target[0]), float(target[1]), float(target[2])),
-        (float(up[0]), float(up[1]), float(up[2])),
-        angle_deg,
-        PICTURE_PX,
-        PICTURE_PX,
-    )
-
-
-def _whole_camera(
-    centre: NDArray[np.float64],
-    radius: float,
-    direction: NDArray[np.float64],
-    up: NDArray[np.float64],
-) -> Camera:
-    distance = 5.0 * radius
-    angle = float(np.degrees(2 * np.arcsin(1.1 * radius / distance)))
-    return _camera(centre + distance * direction, centre, up, angle)
-
-
-def _face_camera(frame: FaceFrame, yaw_deg: float) -> Camera:
-    target = frame.to_scan(frame.scale * _VIEW_CENTRE_MM[None])[0]
-    yaw = np.radians(yaw_deg)
-    direction = np.array([np.sin(yaw), 0.0, np.cos(yaw)]) @ frame.axes
-    return _camera(
-        target + _VIEW_DISTANCE_MM * frame.scale * direction,
-        target,
-        frame.axes[1],
-        _VIEW_ANGLE_DEG,
-    )
-
-
-def _look(
-    scene: OffscreenScene,
-    camera: Camera,
-    mesh: Mesh,
-    detect: Callable[[NDArray[np.uint8]], tuple[DetectedFace, ...]],
-) -> _View | None:
-    """One picture, and its best face with landmarks on the surface."""
-    views = []
-    for face in detect(scene.render(camera)):
-        points = face.points_px[list(SURFACE_LANDMARKS.values())]
-        places = dict(zip(SURFACE_LANDMARKS, scene.pick(camera, points), strict=True))
-        met = {name: place for name, place in places.items() if np.isfinite(place).all()}
-        frame, fit = fitted_frame(met)
-        if np.isfinite(fit):
-            rays = dict(zip(SURFACE_LANDMARKS, camera.ray_directions(points), strict=True))
-            origin = np.asarray(camera.position_mm)
-            views.append(_View(_settled(met, rays, origin, mesh, frame), frame, fit))
-    return min(views, key=lambda view: view.fit_mm, default=None)
-
-
-def _settled(
-    met: Mapping[str, NDArray[np.float64]],
-    rays: Mapping[str, NDArray[np.float64]],
-    origin: NDArray[np.float64],
-    mesh: Mesh,
-    frame: FaceFrame,
-) -> dict[str, NDArray[np.float64]]:
-    """Landmarks on the face; those whose ray slipped through a hole are put on its edge.
-
-    The edge is the vertex nearest to where the ray passes the reference face.
+    A point under which there is no surface stays where it is.
     """
-    settled = {}
-    for name, ray in rays.items():
-        place = met.get(name)
-        local = None if place is None else frame.to_face(place[None])[0] / frame.scale
-        expected = REFERENCE_LANDMARKS_MM.get(name)
-        if (
-            place is not None
-            and local is not None
-            and local[2] > _LEAST_DEPTH_MM
-            and (expected is None or np.linalg.norm(local - expected) < _DISPLACED_MM)
-        ):
-            settled[name] = place
-        elif expected is not None:
-            target = frame.to_scan(frame.scale * np.array([expected]))[0]
-            passing = origin + ((target - origin) @ ray) * ray
-            apart = np.linalg.norm(mesh.vertices_mm - passing, axis=1)
-            nearest = int(np.argmin(apart))
-            if apart[nearest] < _EDGE_MM * frame.scale:
-                settled[name] = mesh.vertices_mm[nearest]
-    return settled
+    reach = _DROP_REACH_MM * frame.scale
+    across = points @ frame.axes[:2].T
+    local = np.einsum("ij,kj->ik", mesh.vertices_mm, frame.axes[:2])
+    low = across.min(axis=0) - 3 * reach
+    cells = np.clip(((local - low) / reach).astype(np.int64), -1, None)
+    size = ((across.max(axis=0) + 3 * reach - low) / reach).astype(np.int64) + 1
+    wanted = np.zeros(size, bool)
+    for left, up in ((across - low) / reach).astype(np.int64):
+        wanted[max(left - 1, 0) : left + 2, max(up - 1, 0) : up + 2] = True
+    column, row = cells.T
+    within = (column >= 0) & (row >= 0) & (column < size[0]) & (row < size[1])
+    near = np.zeros(len(local), bool)
+    near[within] = wanted[tuple(cells[within].T)]
+    triangles = mesh.triangles[touching(mesh.triangles, near)]
+    if not len(triangles):
+        return points
+    used, compact = compacted(triangles, len(mesh.vertices_mm))
+    half = 0.5 * _DROP_MM * frame.scale * frame.axes[2]
+    with OffscreenScene(mesh.vertices_mm[used], compact) as scene:
+        dropped, _ = scene.first_hits(points + half, points - half)
+    return np.where(np.isfinite(dropped), dropped, points)

@@ -1,20 +1,29 @@
-"""A scan made fit to be measured: what is left out, and the geometry of the rest."""
+"""A scan made fit to be measured: what is left out or mended, and the geometry of the rest."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import breadth_first_order, connected_components
 
-from processing.inputs import Surface
+from processing.inputs import Surface, Texture
 from processing.measurement import RejectedInput
+from processing.surface.mesh_topology import (
+    Edges,
+    TriangleShapes,
+    border_of,
+    compacted,
+    edges_of,
+    holes_of,
+    is_repeated,
+    shapes_of,
+    shells_of,
+    without_spikes,
+    wound_one_way,
+)
 
-# Twice the area, relative to the longest edge squared, below which a triangle has no normal.
-_DEGENERATE: Final = 1e-9
 MINIMUM_TRIANGLES: Final = 500
 
 
@@ -36,6 +45,8 @@ class Mesh:
         their direct neighbours.
     colours : (n, 3) uint8 array, optional
         sRGB.
+    texture : Texture, optional
+        Its corners are those of `triangles`.
     """
 
     vertices_mm: NDArray[np.float64] = field(repr=False)
@@ -44,21 +55,54 @@ class Mesh:
     areas_mm2: NDArray[np.float64] = field(repr=False)
     border: NDArray[np.bool_] = field(repr=False)
     colours: NDArray[np.uint8] | None = field(default=None, repr=False)
+    texture: Texture | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Cleaning:
-    """What was left out of a scan before it was measured."""
+    """What was wrong with a scan, and what was done about it before it was measured.
 
+    Parameters
+    ----------
+    duplicate_vertices : int
+        Bitwise equal to another one; merged.
+    degenerate_triangles, duplicate_triangles : int
+        Left out.
+    shells : int
+        Pieces that do not hang together; all but the largest are left out.
+    area_kept_fraction : float
+        Area of the largest piece, of the area of all.
+    triangles_turned : int
+        Wound the other way than their neighbours; turned.
+    spikes : int
+        Vertices that stuck out like needles; put back between their neighbours.
+    holes : int
+        Open outlines inside the scan. They are not filled: what lies there is
+        not measured, on neither side.
+    """
+
+    duplicate_vertices: int
     degenerate_triangles: int
     duplicate_triangles: int
     shells: int
     area_kept_fraction: float
     triangles_turned: int
+    spikes: int
+    holes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Triangles:
+    """The triangles that are left, their numbers in the file, their shapes and edges."""
+
+    triangles: NDArray[np.int64] = field(repr=False)
+    kept: NDArray[np.int64] = field(repr=False)
+    shapes: TriangleShapes = field(repr=False)
+    edges: Edges = field(repr=False)
 
 
 def clean(surface: Surface) -> tuple[Mesh, Cleaning]:
-    """Remove what is no surface, keep the largest shell, and wind it one way.
+    """Remove what is no surface, keep the largest shell, mend it and wind it one way.
 
     Parameters
     ----------
@@ -69,39 +113,58 @@ def clean(surface: Surface) -> tuple[Mesh, Cleaning]:
     Mesh
         In the scan's frame, in mm.
     Cleaning
-        What was left out.
+        What was left out and mended.
 
     Raises
     ------
     RejectedInput
-        If fewer triangles remain than a face needs.
+        If fewer triangles remain than a face needs, or the texture does not
+        belong to the triangles.
     """
-    # Bitwise equal vertices are one vertex: many exporters split them along texture seams.
-    vertices, colours, triangles = _merged(surface)
-    sound = _has_area(vertices, triangles)
-    degenerate = int(np.count_nonzero(~sound))
-    triangles = triangles[sound]
-    _, first = np.unique(np.sort(triangles, axis=1), axis=0, return_index=True)
-    duplicates = len(triangles) - len(first)
-    triangles = triangles[np.sort(first)]
-    _check_enough(triangles, surface.source)
+    _check_texture(surface)
+    vertices, colours, triangles, merged = _merged(surface)
+    given = len(triangles)
+    sound = _without_flat_triangles(vertices, triangles)
+    degenerate = given - len(sound.triangles)
+    sound = _without_repeated_triangles(sound)
+    duplicates = given - degenerate - len(sound.triangles)
+    _check_enough(len(sound.triangles), surface.source)
+    sound, shells, area_kept = _largest_shell(sound, len(vertices))
+    _check_enough(len(sound.triangles), surface.source)
 
-    triangles, shells, area_kept = _largest_shell(vertices, triangles)
-    _check_enough(triangles, surface.source)
-    triangles, turned = _wound_one_way(triangles)
-    used, renumbered = np.unique(triangles, return_inverse=True)
-    mesh = make_mesh(
-        vertices[used],
-        renumbered.reshape(-1, 3),
-        None if colours is None else colours[used],
+    used, triangles = compacted(sound.triangles, len(vertices))
+    # No edge leads out of a shell.
+    edges = sound.edges if used.all() else sound.edges.between(used)
+    vertices, spikes = without_spikes(vertices[used], triangles, sound.shapes)
+    to_turn = wound_one_way(triangles, edges)
+    turned = int(np.count_nonzero(to_turn))
+    texture = surface.texture
+    if texture is not None:
+        corners = texture.corners[sound.kept]
+        corners[to_turn] = corners[to_turn][:, ::-1]
+        texture = Texture(texture.pixels, corners)
+    if turned:
+        triangles = np.where(to_turn[:, None], triangles[:, ::-1], triangles)
+    shapes = shapes_of(vertices, triangles) if spikes or turned else sound.shapes
+    colours = None if colours is None else colours[used]
+    mesh = _with_geometry(vertices, triangles, colours, texture, shapes, edges)
+    return mesh, Cleaning(
+        duplicate_vertices=merged,
+        degenerate_triangles=degenerate,
+        duplicate_triangles=duplicates,
+        shells=shells,
+        area_kept_fraction=area_kept,
+        triangles_turned=turned,
+        spikes=spikes,
+        holes=holes_of(edges),
     )
-    return mesh, Cleaning(degenerate, duplicates, shells, area_kept, turned)
 
 
 def make_mesh(
     vertices_mm: NDArray[np.float64],
     triangles: NDArray[np.int64],
     colours: NDArray[np.uint8] | None = None,
+    texture: Texture | None = None,
 ) -> Mesh:
     """Normals, areas and border of a clean surface.
 
@@ -110,18 +173,35 @@ def make_mesh(
     vertices_mm : (n, 3) float64 array
     triangles : (m, 3) int64 array
     colours : (n, 3) uint8 array, optional
+    texture : Texture, optional
     """
-    cross = _cross_products(vertices_mm, triangles)
-    count = len(vertices_mm)
-    sums = np.stack([_at_vertices(cross[:, axis], triangles, count) for axis in range(3)], axis=1)
-    length = np.linalg.norm(sums, axis=1, keepdims=True)
-    normals = np.divide(sums, length, out=np.zeros_like(sums), where=length > 0)
-    areas = _at_vertices(np.linalg.norm(cross, axis=1) / 6.0, triangles, count)
-    return Mesh(vertices_mm, triangles, normals, areas, _border(triangles, count), colours)
+    shapes = shapes_of(vertices_mm, triangles)
+    return _with_geometry(vertices_mm, triangles, colours, texture, shapes, edges_of(triangles))
+
+
+def _with_geometry(
+    vertices: NDArray[np.float64],
+    triangles: NDArray[np.int64],
+    colours: NDArray[np.uint8] | None,
+    texture: Texture | None,
+    shapes: TriangleShapes,
+    edges: Edges,
+) -> Mesh:
+    count = len(vertices)
+    sums = [_at_vertices(axis, triangles, count) for axis in shapes.cross_mm2.T]
+    normals = np.stack(sums, axis=1)
+    length = np.sqrt(np.einsum("ij,ij->i", normals, normals))[:, None]
+    np.divide(normals, length, out=normals, where=length > 0)
+    areas = _at_vertices(shapes.twice_areas_mm2 / 6.0, triangles, count)
+    border = border_of(triangles, edges, count)
+    return Mesh(vertices, triangles, normals, areas, border, colours, texture)
 
 
 def reversed_winding(mesh: Mesh) -> Mesh:
     """The same surface with inside and outside exchanged."""
+    texture = mesh.texture
+    if texture is not None:
+        texture = Texture(texture.pixels, texture.corners[:, ::-1])
     return Mesh(
         mesh.vertices_mm,
         mesh.triangles[:, ::-1],
@@ -129,13 +209,32 @@ def reversed_winding(mesh: Mesh) -> Mesh:
         mesh.areas_mm2,
         mesh.border,
         mesh.colours,
+        texture,
     )
+
+
+def _check_texture(surface: Surface) -> None:
+    texture = surface.texture
+    if texture is None:
+        return
+    needed = (len(surface.triangles), 3, 2)
+    if texture.corners.shape != needed:
+        raise RejectedInput(
+            f"{surface.source}: the texture has {texture.corners.shape} corners where the "
+            f"triangles need {needed}; export the scan again"
+        )
 
 
 def _merged(
     surface: Surface,
-) -> tuple[NDArray[np.float64], NDArray[np.uint8] | None, NDArray[np.int64]]:
-    exact = np.ascontiguousarray(surface.vertices_mm + 0.0)
+) -> tuple[NDArray[np.float64], NDArray[np.uint8] | None, NDArray[np.int64], int]:
+    """Make one vertex of bitwise equal ones: many exporters split them along texture seams."""
+    vertices, triangles = surface.vertices_mm, surface.triangles.astype(np.int64)
+    exact = np.ascontiguousarray(vertices + 0.0)
+    mixed = _hashes(exact)
+    in_order = np.sort(mixed)
+    if not (in_order[1:] == in_order[:-1]).any():
+        return vertices, surface.colours, triangles, 0
     keys = exact.view(np.dtype((np.void, exact.itemsize * 3))).ravel()
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     # Vertices keep the order of the file, so that nothing depends on where the scan lies.
@@ -144,135 +243,68 @@ def _merged(
     rank[order] = np.arange(len(order))
     kept = first[order]
     colours = None if surface.colours is None else surface.colours[kept]
-    return exact[kept], colours, rank[inverse][surface.triangles.astype(np.int64)]
+    return exact[kept], colours, rank[inverse][triangles], len(vertices) - len(kept)
 
 
-def _cross_products(
-    vertices: NDArray[np.float64], triangles: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    corners = vertices[triangles]
-    cross: NDArray[np.float64] = np.cross(
-        corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    )
-    return cross
+def _hashes(exact: NDArray[np.float64]) -> NDArray[np.uint64]:
+    """A number for each vertex, equal for equal ones and hardly ever otherwise."""
+    words = exact.view(np.uint64)
+    mixed = np.zeros(len(words), np.uint64)
+    for axis, odd in enumerate((0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9)):
+        mixed = (mixed ^ words[:, axis]) * np.uint64(odd)
+        mixed ^= mixed >> np.uint64(31)
+    return mixed
 
 
 def _at_vertices(
     values: NDArray[np.float64], triangles: NDArray[np.int64], count: int
 ) -> NDArray[np.float64]:
-    return np.bincount(triangles.ravel(), np.repeat(values, 3), count).astype(np.float64)
+    sums = np.zeros(count)
+    for corner in range(3):
+        sums += np.bincount(triangles[:, corner], values, count)
+    return sums
 
 
-def _has_area(vertices: NDArray[np.float64], triangles: NDArray[np.int64]) -> NDArray[np.bool_]:
-    corners = vertices[triangles]
-    longest = np.max(np.sum((corners - np.roll(corners, 1, axis=1)) ** 2, axis=2), axis=1)
-    twice_area = np.linalg.norm(_cross_products(vertices, triangles), axis=1)
-    sound: NDArray[np.bool_] = twice_area > _DEGENERATE * longest
-    return sound
-
-
-def _check_enough(triangles: NDArray[np.int64], source: str) -> None:
-    if len(triangles) < MINIMUM_TRIANGLES:
+def _check_enough(triangles: int, source: str) -> None:
+    if triangles < MINIMUM_TRIANGLES:
         raise RejectedInput(
-            f"{source}: the surface has {len(triangles)} usable triangles in its largest piece; "
+            f"{source}: the surface has {triangles} usable triangles in its largest piece; "
             f"a face cannot be measured on fewer than {MINIMUM_TRIANGLES}"
         )
 
 
-def _largest_shell(
+def _without_flat_triangles(
     vertices: NDArray[np.float64], triangles: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], int, float]:
-    graph = coo_array(
-        (
-            np.ones(2 * len(triangles), np.int8),
-            (
-                np.concatenate([triangles[:, 0], triangles[:, 1]]),
-                np.concatenate([triangles[:, 1], triangles[:, 2]]),
-            ),
-        ),
-        shape=(len(vertices), len(vertices)),
+) -> _Triangles:
+    shapes = shapes_of(vertices, triangles)
+    kept = np.flatnonzero(shapes.has_area)
+    if len(kept) < len(triangles):
+        triangles, shapes = triangles.take(kept, axis=0), shapes.of(kept)
+    return _Triangles(triangles, kept, shapes, edges_of(triangles))
+
+
+def _without_repeated_triangles(these: _Triangles) -> _Triangles:
+    repeated = is_repeated(these.triangles, these.edges)
+    if not repeated.any():
+        return these
+    once = np.flatnonzero(~repeated)
+    triangles = these.triangles.take(once, axis=0)
+    return _Triangles(triangles, these.kept[once], these.shapes.of(once), edges_of(triangles))
+
+
+def _largest_shell(these: _Triangles, count: int) -> tuple[_Triangles, int, float]:
+    """The triangles of the largest shell (with all edges), how many shells, its share of area."""
+    shell = shells_of(these.edges, count)[these.triangles[:, 0]]
+    area = np.bincount(shell, these.shapes.twice_areas_mm2)
+    largest = int(np.argmax(area))
+    inside = np.flatnonzero(shell == largest)
+    shells, share = int(np.count_nonzero(area)), float(area[largest] / area.sum())
+    if len(inside) == len(these.triangles):
+        return these, shells, share
+    kept = _Triangles(
+        these.triangles.take(inside, axis=0),
+        these.kept[inside],
+        these.shapes.of(inside),
+        these.edges,
     )
-    _, shell_of_vertex = connected_components(graph, directed=False)
-    shell = shell_of_vertex[triangles[:, 0]]
-    area = np.bincount(shell, np.linalg.norm(_cross_products(vertices, triangles), axis=1))
-    kept = int(np.argmax(area))
-    return triangles[shell == kept], int(np.count_nonzero(area)), float(area[kept] / area.sum())
-
-
-def _edges(triangles: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Undirected edges as one number each, three a triangle, and which run upwards."""
-    start = triangles.ravel().astype(np.int64)
-    end = triangles[:, [1, 2, 0]].ravel().astype(np.int64)
-    return np.minimum(start, end) * count + np.maximum(start, end), start < end
-
-
-def _wound_one_way(triangles: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
-    """Turn triangles so that neighbours run their shared edge in opposite directions."""
-    edges, upwards = _edges(triangles, int(triangles.max()) + 1)
-    order = np.argsort(edges, kind="stable")
-    ordered = edges[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    sizes = np.diff(np.r_[starts, len(ordered)])
-    paired = starts[sizes == 2]
-    first, second = order[paired], order[paired + 1]
-    contradicts = upwards[first] == upwards[second]
-    if not contradicts.any():
-        return triangles, 0
-    turned, patch = _parity(first // 3, second // 3, contradicts, len(triangles))
-    # The fewer triangles are turned, so that the scanner's outside stays outside.
-    most = np.bincount(patch, turned) * 2 > np.bincount(patch)
-    turned ^= most[patch]
-    result = triangles.copy()
-    result[turned] = result[turned][:, ::-1]
-    return result, int(np.count_nonzero(turned))
-
-
-def _parity(
-    first: NDArray[np.int64],
-    second: NDArray[np.int64],
-    contradicts: NDArray[np.bool_],
-    count: int,
-) -> tuple[NDArray[np.bool_], NDArray[np.int32]]:
-    """Which of `count` triangles to turn, along a spanning tree, and the patch of each.
-
-    Where no turning satisfies every edge (a Moebius band) the tree decides.
-    """
-    links = coo_array((np.ones(len(first), np.int8), (first, second)), shape=(count, count))
-    _, patch = connected_components(links, directed=False)
-    _, roots = np.unique(patch, return_index=True)
-    # One more node, tied to a triangle of every patch, makes one tree of the forest.
-    everything = coo_array(
-        (
-            np.ones(len(first) + len(roots), np.int8),
-            (np.r_[first, roots], np.r_[second, np.full(len(roots), count)]),
-        ),
-        shape=(count + 1, count + 1),
-    )
-    _, ancestor = breadth_first_order(everything.tocsr(), count, directed=False)
-    ancestor[count] = count
-
-    keys = np.minimum(first, second) * count + np.maximum(first, second)
-    order = np.argsort(keys, kind="stable")
-    nodes = np.arange(count)
-    parents = ancestor[:count].astype(np.int64)
-    wanted = np.minimum(nodes, parents) * count + np.maximum(nodes, parents)
-    place = np.searchsorted(keys[order], wanted).clip(max=len(keys) - 1)
-    turned = np.zeros(count + 1, bool)
-    turned[:count] = contradicts[order][place] & (parents < count)
-    # Doubling: after k rounds each node has gone 2^k steps up its branch.
-    while (ancestor != count).any():
-        turned ^= turned[ancestor]
-        ancestor = ancestor[ancestor]
-    return turned[:count], patch
-
-
-def _border(triangles: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
-    edges, _ = _edges(triangles, count)
-    unique, uses = np.unique(edges, return_counts=True)
-    open_edges = unique[uses != 2]
-    border = np.zeros(count, bool)
-    border[open_edges // count] = True
-    border[open_edges % count] = True
-    ring = triangles[border[triangles].any(axis=1)]
-    border[ring] = True
-    return border
+    return kept, shells, share

@@ -1,38 +1,78 @@
-"""The midsagittal plane of a face: found from the landmarks, blind to the asymmetric area."""
+"""The midsagittal plane of a face, blind to what one side lacks.
+
+Two planes are sought: one that all of a face shares that is about symmetric,
+and one beside which one hemiface may lack as much as it wants. They are the
+same unless a deficit covers most of a hemiface; then the evidence decides, and
+where it does not, the other one stays as a rival.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
-from processing.surface.frame import FaceFrame
+from processing.measurement import Plane
+from processing.surface.frame import REFERENCE_LANDMARKS_MM
 from processing.surface.landmarks import FoundFace
-from processing.surface.options import SurfaceOptions
-from processing.surface.plane import (
-    COARSE_GATES_MM,
-    FINE_GATES_MM,
-    MirrorPlane,
-    Registration,
-    plane_through,
+from processing.surface.options import PlaneMethod, SurfaceOptions
+from processing.surface.plane import MirrorPlane, plane_through
+from processing.surface.plane_fit import SYMMETRIC as SYMMETRIC_LOSS
+from processing.surface.plane_fit import (
+    FittedPlane,
+    apart,
+    beside_deficit,
+    differ,
+    refined,
 )
 from processing.surface.radial import RadialMaps, looked_up, radial_maps, region_mask
-from processing.surface.regions import (
-    MASK_MARGIN_MM,
-    WIDE_MASK_MARGIN_MM,
-    asymmetric_pixels,
-)
+from processing.surface.registration import Registration
 from processing.surface.volume import moved_frame
 
-REMAINING_LIMIT: Final = 0.35
-_WIDE_REMAINING_LIMIT: Final = 0.25
-_REFITS: Final = 3
-_WIDE_REFITS: Final = 2
-# Beyond so many standard deviations the tail of the asymmetry still pulled the plane.
-_PULLED: Final = 2.0
+LANDMARKS: Final = "landmarks"
+UPPER_FACE: Final = "upper face"
+RIVAL: Final = "rival"
+
+# A deficit over two thirds of a hemiface leaves a fifth, softly counted.
+REMAINING_LIMIT: Final = 0.08
+# A rival with more than this of the evidence for the plane leaves the plane open.
+RIVAL_LIMIT: Final = 0.85
+
+# What a reviewer places by hand on a face is not known better.
+_GIVEN_ANGLE_DEG: Final = 0.05
+_GIVEN_SHIFT_MM: Final = 0.05
+# Landmarks of a face model: of one place, and at least.
+_LEAST_SPREAD_MM: Final = 0.7
+_FRAME_ANGLE_DEG: Final = 2.0
+_FRAME_SHIFT_MM: Final = 2.0
 _PIVOT_FORWARD_MM: Final = 40.0
+# Planes that differ less are the same plane, found twice.
+_OTHER_DEG: Final = 0.25
+_OTHER_MM: Final = 0.25
+_CLEARLY_OTHER_DEG: Final = 0.3
+_CLEARLY_OTHER_MM: Final = 0.4
+# By so much more of the area must be exactly symmetric before a deficit over most of a
+# hemiface is believed; natural asymmetry alone reaches less. It does not pull planes
+# apart by a degree, either, so that less evidence is enough then.
+_MORE_EXACT: Final = 0.05
+_ABOUT_AS_EXACT: Final = -0.05
+_FAR_APART_DEG: Final = 1.0
+# A plane under which so much less of the face is roughly symmetric explains it worse.
+_LEAST_SUPPORT: Final = 0.5
+# Naturally asymmetric faces stay below this exactness; scans of symmetric ones lie above.
+_EXACT: Final = 0.75
+# With more than a quarter of the face affected its edges pull a plane that all share.
+_MOSTLY_SYMMETRIC: Final = 0.75
+_UPPER_SAMPLE: Final = 2_500
+# Nasal root and orbits: of the reference face, from so far below the inner corners of the
+# eyes upward.
+_BELOW_EYES_MM: Final = 12.0
+_MIRRORED_AREA_MM: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,104 +88,227 @@ class MidsagittalPlane:
         The part of the measured face that was symmetric enough to take part.
     start_angle_deg : float
         Angle to the plane of the landmarks.
+    alternatives : mapping of str to MirrorPlane
+        Other ways to place it: ``landmarks``, ``upper face``, and ``rival``, the
+        clearly different plane that explains the face next best, where there is
+        one.
+    rival_ratio : float
+        Evidence for the rival relative to that for the plane, 0 without a rival;
+        near 1 nobody can tell which of them is right.
     """
 
     plane: MirrorPlane
     maps: RadialMaps
     remaining: float
     start_angle_deg: float
+    alternatives: Mapping[str, MirrorPlane] = field(default_factory=lambda: MappingProxyType({}))
+    rival_ratio: float = 0.0
 
 
-def fit_midsagittal_plane(face: FoundFace, options: SurfaceOptions) -> MidsagittalPlane | None:
-    """Fit, find the asymmetric area, leave it and its mirror image out, fit again.
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    fitted: FittedPlane
+    rival: FittedPlane | None = None
+    rival_ratio: float = 0.0
 
-    The last fit is repeated with a margin of 15 instead of 6 mm around the area.
-    What the plane moves by then enters its covariance; if it is more than
-    chance, the tail of the asymmetry still pulled, and the second plane counts.
+
+def fit_midsagittal_plane(
+    face: FoundFace,
+    options: SurfaceOptions,
+    area: NDArray[np.bool_] | None = None,
+    given: Plane | None = None,
+) -> MidsagittalPlane | None:
+    """Place the midsagittal plane.
 
     Parameters
     ----------
     face : FoundFace
     options : SurfaceOptions
+        Its method counts unless a plane is given.
+    area : (n,) bool array, optional
+        Vertices of the face's mesh that a person outlined as affected: left out
+        of every fit together with their mirror image.
+    given : Plane, optional
+        Taken as it is, as known to 0.05 degrees and 0.05 mm.
 
     Returns
     -------
     MidsagittalPlane or None
         None when the two sides cannot be laid over each other.
     """
-    start = _start_plane(face)
+    landmarks = _landmark_plane(face)
+    if given is not None:
+        return _given(face, given, landmarks)
+    if options.plane is PlaneMethod.LANDMARKS:
+        return _placed(face, landmarks, 1.0, landmarks, {})
+    frame = moved_frame(face.frame, landmarks)
+    candidates = looked_up(region_mask(), face.mesh, frame)
+    outlined = area is not None and bool(area.any())
+    if area is not None and outlined:
+        candidates &= ~_with_mirror_image(face, area, landmarks)
     registration = Registration(face.mesh)
-    frame = moved_frame(face.frame, start)
-    in_region = looked_up(region_mask(), face.mesh, frame)
-    plane = registration.fit(start, in_region, COARSE_GATES_MM)
-    if plane is None:
-        return None
-    maps = radial_maps(face.mesh, moved_frame(frame, plane))
-    remaining = 1.0
-    for _ in range(_REFITS):
-        left_out = asymmetric_pixels(maps, MASK_MARGIN_MM)
-        remaining = _remaining(maps, left_out)
-        if remaining < REMAINING_LIMIT:
-            break
-        refitted = _refitted(face, registration, plane, maps, left_out)
-        if refitted is None:
+    upper = registration.ordered(candidates & _in_upper_face(face))
+    if options.plane is PlaneMethod.UPPER_FACE:
+        alone = registration.annealed(landmarks, upper)
+        fitted = None if alone is None else refined(registration, alone, upper, SYMMETRIC_LOSS)
+        if fitted is None:
             return None
-        plane = refitted
-        maps = radial_maps(face.mesh, moved_frame(frame, plane))
-    if remaining >= REMAINING_LIMIT:
-        plane = _against_wider_margin(face, registration, plane, maps)
-        maps = radial_maps(face.mesh, moved_frame(frame, plane))
-    cosine = float(np.clip(plane.normal @ start.normal, -1, 1))
-    return MidsagittalPlane(plane, maps, remaining, float(np.degrees(np.arccos(cosine))))
+        plane = fitted.with_uncertainty()
+        return _placed(face, plane, fitted.symmetric_fraction, landmarks, {LANDMARKS: landmarks})
+    ordered = registration.ordered(candidates)
+    choice = _chosen(registration, landmarks, ordered, sought=not outlined)
+    if choice is None:
+        return None
+    alternatives = {LANDMARKS: landmarks}
+    above = refined(registration, choice.fitted.plane, upper, SYMMETRIC_LOSS, _UPPER_SAMPLE)
+    if above is not None:
+        alternatives[UPPER_FACE] = above.plane
+    plane = choice.fitted.with_uncertainty()
+    if choice.rival is not None:
+        alternatives[RIVAL] = choice.rival.plane
+        if choice.rival_ratio > RIVAL_LIMIT:
+            between = plane.shift_to(choice.rival.plane)
+            plane = plane.with_covariance(plane.covariance + np.outer(between, between))
+    remaining = choice.fitted.symmetric_fraction
+    return _placed(face, plane, remaining, landmarks, alternatives, choice.rival_ratio)
 
 
-def _against_wider_margin(
-    face: FoundFace, registration: Registration, plane: MirrorPlane, maps: RadialMaps
-) -> MirrorPlane:
-    frame: FaceFrame = maps.frame
-    wide = plane
-    for _ in range(_WIDE_REFITS):
-        left_out = asymmetric_pixels(maps, WIDE_MASK_MARGIN_MM)
-        if _remaining(maps, left_out) < _WIDE_REMAINING_LIMIT:
-            break
-        refitted = _refitted(face, registration, wide, maps, left_out)
-        if refitted is None:
-            break
-        wide = refitted
-        maps = radial_maps(face.mesh, moved_frame(frame, wide))
-    shift = plane.shift_to(wide)
-    pulled = shift @ np.linalg.pinv(plane.covariance + wide.covariance) @ shift > _PULLED**2
-    chosen = wide if pulled else plane
-    turned = chosen.shift_to(plane if pulled else wide)
-    return chosen.with_covariance(chosen.covariance + np.outer(turned, turned))
-
-
-def _refitted(
-    face: FoundFace,
+def _chosen(
     registration: Registration,
-    plane: MirrorPlane,
-    maps: RadialMaps,
-    left_out: NDArray[np.bool_],
-) -> MirrorPlane | None:
-    allowed = looked_up(maps.measured & ~left_out, face.mesh, maps.frame)
-    return registration.fit(plane, allowed, FINE_GATES_MM)
+    landmarks: MirrorPlane,
+    ordered: NDArray[np.intp],
+    *,
+    sought: bool,
+) -> _Choice | None:
+    """The plane; also beside a deficit that is to be sought."""
+    rough = registration.annealed(landmarks, ordered)
+    shared = None if rough is None else refined(registration, rough, ordered, SYMMETRIC_LOSS)
+    if shared is None or not sought:
+        return None if shared is None else _Choice(shared)
+    others = beside_deficit(
+        registration,
+        shared,
+        landmarks,
+        ordered,
+        everywhere=shared.symmetric_fraction < _MOSTLY_SYMMETRIC,
+    )
+    chosen = max([shared, *others], key=lambda each: _evidence(each, shared))
+    return _against_rivals(chosen, [shared, *others])
 
 
-def _remaining(maps: RadialMaps, left_out: NDArray[np.bool_]) -> float:
-    measured = int(np.count_nonzero(maps.measured))
-    return 1.0 - int(np.count_nonzero(left_out & maps.measured)) / max(measured, 1)
+def _evidence(fitted: FittedPlane, shared: FittedPlane) -> float:
+    """Exactness, less what a plane beside a deficit must have more of."""
+    exactness = fitted.difference.exactness()
+    if fitted is shared:
+        return exactness
+    if not differ(fitted.plane, shared.plane, _OTHER_DEG, _OTHER_MM):
+        # The same plane, but not pulled by the edges of a large deficit; only where
+        # something is exactly symmetric is that better than what all of the face says.
+        return 1.0 + exactness if exactness > _EXACT else -1.0
+    far = apart(fitted.plane, shared.plane)[0] > _FAR_APART_DEG and _supported(fitted, shared)
+    return exactness - (_ABOUT_AS_EXACT if far else _MORE_EXACT)
 
 
-def _start_plane(face: FoundFace) -> MirrorPlane:
-    """From the landmarks: the mean of the lines between partners, through their middles."""
-    landmarks = face.landmarks_mm
-    pairs = [
-        (landmarks[name], landmarks[name.removesuffix("_left") + "_right"])
-        for name in landmarks
-        if name.endswith("_left") and name.removesuffix("_left") + "_right" in landmarks
+def _supported(fitted: FittedPlane, other: FittedPlane) -> bool:
+    """Whether about as much of the face is roughly symmetric as on another plane."""
+    return fitted.difference.rough_support() > _LEAST_SUPPORT * other.difference.rough_support()
+
+
+def _against_rivals(chosen: FittedPlane, candidates: list[FittedPlane]) -> _Choice:
+    rivals = [
+        each
+        for each in candidates
+        if each is not chosen
+        and _supported(each, chosen)
+        and differ(each.plane, chosen.plane, _CLEARLY_OTHER_DEG, _CLEARLY_OTHER_MM)
     ]
-    across = np.sum([left - right for left, right in pairs], axis=0)
-    normal = across / np.linalg.norm(across)
-    middle = np.mean([(left + right) / 2 for left, right in pairs], axis=0)
+    if not rivals:
+        return _Choice(chosen)
+    rival = max(rivals, key=lambda each: each.difference.exactness())
+    ratio = rival.difference.exactness() / max(chosen.difference.exactness(), 1e-9)
+    return _Choice(chosen, rival, min(ratio, 1.0))
+
+
+def _placed(
+    face: FoundFace,
+    plane: MirrorPlane,
+    remaining: float,
+    landmarks: MirrorPlane,
+    alternatives: Mapping[str, MirrorPlane],
+    rival_ratio: float = 0.0,
+) -> MidsagittalPlane:
+    cosine = float(np.clip(plane.normal @ landmarks.normal, -1, 1))
+    return MidsagittalPlane(
+        plane,
+        radial_maps(face.mesh, moved_frame(face.frame, plane)),
+        remaining,
+        float(np.degrees(np.arccos(cosine))),
+        MappingProxyType(dict(alternatives)),
+        rival_ratio,
+    )
+
+
+def _given(face: FoundFace, given: Plane, landmarks: MirrorPlane) -> MidsagittalPlane:
+    normal = np.array(given.normal)
+    # A person need not know which way the normal points.
+    sign = 1.0 if normal @ landmarks.normal >= 0 else -1.0
+    normal, offset = sign * normal, sign * given.offset_mm
+    pivot = landmarks.pivot_mm - (landmarks.pivot_mm @ normal - offset) * normal
+    variances = np.array([np.radians(_GIVEN_ANGLE_DEG) ** 2 / 2] * 2 + [_GIVEN_SHIFT_MM**2])
+    plane = plane_through(normal, pivot, np.diag(variances))
+    return _placed(face, plane, 1.0, landmarks, {LANDMARKS: landmarks})
+
+
+def _in_upper_face(face: FoundFace) -> NDArray[np.bool_]:
+    """Vertices of forehead, nasal root and orbits, and what is as high, (n,)."""
+    eyes = float(REFERENCE_LANDMARKS_MM["endocanthion_left"][1])
+    lowest = (eyes - _BELOW_EYES_MM) * face.frame.scale
+    above: NDArray[np.bool_] = face.frame.to_face(face.mesh.vertices_mm)[:, 1] > lowest
+    return above
+
+
+def _with_mirror_image(
+    face: FoundFace, area: NDArray[np.bool_], landmarks: MirrorPlane
+) -> NDArray[np.bool_]:
+    """The vertices of an area and those near its mirror image, (n,)."""
+    vertices = face.mesh.vertices_mm
+    images = cKDTree(landmarks.reflected(vertices[area]))
+    away, _ = images.query(vertices, distance_upper_bound=_MIRRORED_AREA_MM)
+    return np.asarray(area | np.isfinite(away))
+
+
+def _landmark_plane(face: FoundFace) -> MirrorPlane:
+    """From the landmarks: the mean of the lines between partners, through their middles.
+
+    Its covariance is that of the same mean: each landmark is off by its spread
+    over the views, at least by 0.7 mm. Without any pair of landmarks (a reviewer
+    placed others) it is the plane of the face frame, as known to 2 degrees and 2 mm.
+    """
+    names = [
+        name.removesuffix("_left")
+        for name in face.landmarks_mm
+        if name.endswith("_left") and name.removesuffix("_left") + "_right" in face.landmarks_mm
+    ]
     pivot = face.frame.to_scan(np.array([[0.0, 0.0, _PIVOT_FORWARD_MM * face.frame.scale]]))[0]
-    return plane_through(normal, pivot - ((pivot - middle) @ normal) * normal)
+    if not names:
+        variances = [np.radians(_FRAME_ANGLE_DEG) ** 2 / 2] * 2 + [_FRAME_SHIFT_MM**2]
+        return plane_through(face.frame.axes[0], pivot, np.diag(variances))
+    left = np.array([face.landmarks_mm[f"{name}_left"] for name in names])
+    right = np.array([face.landmarks_mm[f"{name}_right"] for name in names])
+    across = (left - right).sum(axis=0)
+    normal = across / np.linalg.norm(across)
+    middle = (left + right).mean(axis=0) / 2
+    plane = plane_through(normal, pivot - ((pivot - middle) @ normal) * normal)
+    spreads = [
+        max(face.spread_mm.get(f"{name}_{side}", 0.0), _LEAST_SPREAD_MM)
+        for name in names
+        for side in ("left", "right")
+    ]
+    variance = float(np.square(spreads).sum())
+    tilt = variance / float(across @ across)
+    # The middle of the landmarks lies off the pivot, by so much along either tangent.
+    lever = plane.tangents @ (middle - plane.pivot_mm)
+    covariance = np.diag([tilt, tilt, variance / (2 * len(names)) ** 2])
+    covariance[:2, 2] = covariance[2, :2] = -tilt * lever
+    covariance[2, 2] += tilt * float(lever @ lever)
+    return plane.with_covariance(covariance)

@@ -1,4 +1,4 @@
-"""Pictures of a measured surface: heat maps, and the midsagittal plane on the face."""
+"""Pictures and models of a measured surface: heat maps, and the midsagittal plane on the face."""
 
 from __future__ import annotations
 
@@ -6,38 +6,55 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import ImageDraw
 
-from processing.measurement import Picture
+from processing.measurement import ColouredModel, Picture, Side, SurfacePatch
 from processing.rendering.camera import Camera
-from processing.rendering.heat_map import heat_map_picture
+from processing.rendering.coarser_mesh import coarser_mesh
+from processing.rendering.heat_map import (
+    AMBIENT,
+    HeatMapView,
+    diverging_colours,
+    heat_map_pictures,
+)
 from processing.rendering.scene import OffscreenScene
+from processing.rendering.sheet import PAPER, begin_sheet, draw_swatch
 from processing.surface.frame import FaceFrame
 from processing.surface.radial import looked_up
 from processing.surface.regions import AffectedArea
 from processing.surface.results import Measured
 
 HEAT_MAP_LIMIT_MM: Final = 5.0
-PICTURE_PX: Final = 640
+PICTURE_WIDTH_PX: Final = 640
+PICTURE_HEIGHT_PX: Final = 720
+# Finer meshes take longer to draw, and to load in a browser, than they gain.
+MOST_SHOWN_TRIANGLES: Final = 200_000
 
+# Name, yaw of the camera to the patient's left, words, patient's sides at the edges.
 _VIEWS: Final = (
-    ("front", 0.0, "front"),
-    ("left-oblique", 45.0, "patient's left, oblique"),
-    ("right-oblique", -45.0, "patient's right, oblique"),
+    ("front", 0.0, "from the front", ("R", "L")),
+    ("left-oblique", 45.0, "left oblique", ("R", "L")),
+    ("right-oblique", -45.0, "right oblique", ("R", "L")),
+    ("left-profile", 90.0, "left profile", ("", "L")),
+    ("right-profile", -90.0, "right profile", ("R", "")),
 )
 _DISTANCE_MM: Final = 900.0
 _ANGLE_DEG: Final = 15.5
 _CENTRE_MM: Final = np.array([0.0, -6.0, 20.0])
-_PLANE_COLOUR: Final = (230, 60, 40)
-_LANDMARK_COLOUR: Final = (30, 90, 200)
-_AREA_COLOUR: Final = (240, 190, 60)
-_DOT_PX: Final = 2
+_PROFILE_CENTRE_MM: Final = np.array([0.0, -6.0, -5.0])
+_SKIN_COLOUR: Final = (224, 196, 178)
+_PLANE_COLOUR: Final = (214, 40, 30)
+_LANDMARK_COLOUR: Final = (24, 80, 200)
+_AREA_COLOUR: Final = (240, 176, 40)
+_MIRRORED_COLOUR: Final = (246, 222, 160)
+_DOT_PX: Final = 5
+_LINE_PX: Final = 2
 
 
 def symmetry_pictures(
     measured: Measured, distances_mm: NDArray[np.float64], area: AffectedArea | None
 ) -> tuple[Picture, ...]:
-    """Heat maps from the front and both obliques, and the plane with the landmarks.
+    """Heat maps from five sides, and the plane with the landmarks.
 
     Parameters
     ----------
@@ -48,25 +65,73 @@ def symmetry_pictures(
         Tinted on the picture of the plane.
     """
     mesh, frame = measured.mesh, measured.maps.frame
-    maps = tuple(
-        heat_map_picture(
-            mesh.vertices_mm,
-            mesh.triangles,
-            distances_mm,
-            limit_mm=HEAT_MAP_LIMIT_MM,
-            camera=_camera(frame, yaw),
-            title=f"Distance to the mirrored other side, {view}",
-            caption=f"Signed distance of each hemiface to the mirrored other one, {view}",
-            name=f"heat-map-{name}",
+    views = [
+        HeatMapView(
+            f"heat-map-{name}",
+            f"Signed distance of each hemiface to the mirrored other one, {words}; scale "
+            f"fixed at {HEAT_MAP_LIMIT_MM:g} mm",
+            f"Distance to the mirrored other side: {words}",
+            _camera(frame, yaw),
+            marks,
         )
-        for name, yaw, view in _VIEWS
+        for name, yaw, words, marks in _VIEWS
+    ]
+    colours = [diverging_colours(distances_mm, HEAT_MAP_LIMIT_MM), _skin_colours(measured, area)]
+    vertices, triangles, drawn = coarser_mesh(
+        mesh.vertices_mm, mesh.triangles, np.hstack(colours), MOST_SHOWN_TRIANGLES
     )
-    return (*maps, _plane_picture(measured, area))
+    with OffscreenScene(
+        vertices, triangles, drawn[:, :3], background=PAPER, ambient=AMBIENT
+    ) as scene:
+        maps = heat_map_pictures(
+            scene,
+            views,
+            limit_mm=HEAT_MAP_LIMIT_MM,
+            with_grey=bool(np.isnan(distances_mm).any()),
+        )
+    camera = _camera(frame, 0.0)
+    with OffscreenScene(
+        vertices, triangles, drawn[:, 3:], background=PAPER, ambient=AMBIENT
+    ) as scene:
+        face = scene.render(camera)
+    return (*maps, _plane_picture(face, camera, measured, with_area=area is not None))
+
+
+def symmetry_models(
+    measured: Measured, distances_mm: NDArray[np.float64], area: AffectedArea | None
+) -> tuple[ColouredModel, ...]:
+    """The heat map as a surface that can be turned in a browser.
+
+    Parameters
+    ----------
+    measured : Measured
+    distances_mm : (n,) float64 array
+        As in `symmetry_pictures`.
+    area : AffectedArea or None
+        Not drawn: colours mean distance alone.
+
+    Returns
+    -------
+    tuple of ColouredModel
+        Of at most `MOST_SHOWN_TRIANGLES` triangles.
+    """
+    mesh = measured.mesh
+    colours = diverging_colours(distances_mm, HEAT_MAP_LIMIT_MM)
+    vertices, triangles, shown = coarser_mesh(
+        mesh.vertices_mm, mesh.triangles, colours, MOST_SHOWN_TRIANGLES
+    )
+    caption = (
+        "Signed distance of each hemiface to the mirrored other one: blue "
+        f"-{HEAT_MAP_LIMIT_MM:g} mm, white 0, red +{HEAT_MAP_LIMIT_MM:g} mm, grey not measured"
+    )
+    patch = SurfacePatch(vertices, triangles)
+    return (ColouredModel("heat-map", caption, patch, shown, axes=measured.maps.frame.axes),)
 
 
 def _camera(frame: FaceFrame, yaw_deg: float) -> Camera:
     yaw = np.radians(yaw_deg)
-    target = frame.to_scan(frame.scale * _CENTRE_MM[None])[0]
+    centre = _CENTRE_MM + (_PROFILE_CENTRE_MM - _CENTRE_MM) * abs(np.sin(yaw))
+    target = frame.to_scan(frame.scale * centre[None])[0]
     direction = np.array([np.sin(yaw), 0.0, np.cos(yaw)]) @ frame.axes
     position = target + _DISTANCE_MM * frame.scale * direction
     return Camera(
@@ -74,52 +139,85 @@ def _camera(frame: FaceFrame, yaw_deg: float) -> Camera:
         (float(target[0]), float(target[1]), float(target[2])),
         (float(frame.axes[1][0]), float(frame.axes[1][1]), float(frame.axes[1][2])),
         _ANGLE_DEG,
-        PICTURE_PX,
-        PICTURE_PX,
+        PICTURE_WIDTH_PX,
+        PICTURE_HEIGHT_PX,
     )
 
 
-def _plane_picture(measured: Measured, area: AffectedArea | None) -> Picture:
-    mesh, frame = measured.mesh, measured.maps.frame
-    colours = np.full((len(mesh.vertices_mm), 3), (224, 184, 160), np.uint8)
+def _skin_colours(measured: Measured, area: AffectedArea | None) -> NDArray[np.uint8]:
+    """The face in one colour, and the affected area and its mirror image in two others."""
+    mesh = measured.mesh
+    colours = np.full((len(mesh.vertices_mm), 3), _SKIN_COLOUR, np.uint8)
     if area is not None:
-        colours[looked_up(area.mask, mesh, frame)] = _AREA_COLOUR
-    camera = _camera(frame, 0.0)
-    with OffscreenScene(mesh.vertices_mm, mesh.triangles, colours) as scene:
-        sheet = Image.fromarray(scene.render(camera))
-    pen = ImageDraw.Draw(sheet)
-    _draw_dots(pen, camera.project(_midline(measured)), 1, _PLANE_COLOUR)
+        of_area = looked_up(area.mask, mesh, measured.maps.frame)
+        is_left = mesh.vertices_mm @ measured.plane.normal > measured.plane.offset_mm
+        is_affected = is_left == (area.side is Side.LEFT)
+        colours[of_area & is_affected] = _AREA_COLOUR
+        colours[of_area & ~is_affected] = _MIRRORED_COLOUR
+    return colours
+
+
+def _plane_picture(
+    face: NDArray[np.uint8], camera: Camera, measured: Measured, *, with_area: bool
+) -> Picture:
+    sheet = begin_sheet(face, "Midsagittal plane and landmarks", ("R", "L"))
+    pen = ImageDraw.Draw(sheet.image)
+    below_title = np.array([0.0, sheet.legend_top])
+    crossings = _midline(measured)
+    ends = camera.project(crossings).reshape(-1, 2, 2) + below_title
+    _draw_lines(pen, ends, _PLANE_COLOUR)
     places = np.array(list(measured.landmarks_mm.values()))
-    _draw_dots(pen, camera.project(places), _DOT_PX, _LANDMARK_COLOUR)
+    _draw_dots(pen, camera.project(places) + below_title, _DOT_PX, _LANDMARK_COLOUR, PAPER)
+    row = sheet.legend_top + 4 * sheet.text_px
+    draw_swatch(sheet, row, _PLANE_COLOUR, "mid-\nsagittal\nplane")
+    draw_swatch(sheet, row + 4 * sheet.text_px, _LANDMARK_COLOUR, "landmark", is_dot=True)
+    if with_area:
+        draw_swatch(sheet, row + 6 * sheet.text_px, _AREA_COLOUR, "affected\narea")
+        draw_swatch(sheet, row + 9 * sheet.text_px, _MIRRORED_COLOUR, "its mirror\nimage")
     return Picture(
         name="midsagittal-plane",
-        caption="Midsagittal plane (red), landmarks (blue), and, if found, the affected area and "
-        "its mirror image (yellow), from the front",
-        pixels=np.asarray(sheet, np.uint8),
+        caption="Midsagittal plane (red), landmarks (blue), and the affected area "
+        "(yellow) with its mirror image (pale yellow) where there is one, from the front",
+        pixels=np.asarray(sheet.image, np.uint8),
     )
 
 
 def _midline(measured: Measured) -> NDArray[np.float64]:
-    """Where the edges of the measured face cross the midsagittal plane, (k, 3)."""
+    """Where the triangles of the measured face cross the midsagittal plane, (k, 2, 3)."""
     mesh, plane = measured.mesh, measured.plane
     triangles = mesh.triangles[measured.in_face[mesh.triangles].all(axis=1)]
-    start = triangles.ravel()
-    end = triangles[:, [1, 2, 0]].ravel()
     height = mesh.vertices_mm @ plane.normal - plane.offset_mm
-    crossing = (height[start] > 0) & (height[end] <= 0)
-    start, end = start[crossing], end[crossing]
-    part = (height[start] / (height[start] - height[end]))[:, None]
-    points: NDArray[np.float64] = (
-        mesh.vertices_mm[start] * (1 - part) + mesh.vertices_mm[end] * part
-    )
-    return points
+    above = height[triangles] > 0
+    crossed = above.any(axis=1) & ~above.all(axis=1)
+    triangles, above = triangles[crossed], above[crossed]
+    # The corner that is alone on its side, and from it the two edges that cross.
+    alone = np.argmax(above == (above.sum(axis=1) == 1)[:, None], axis=1)
+    rows = np.arange(len(triangles))
+    start = triangles[rows, alone]
+    ends = np.stack([triangles[rows, (alone + step) % 3] for step in (1, 2)], axis=1)
+    part = (height[start][:, None] / (height[start][:, None] - height[ends]))[..., None]
+    from_corner = mesh.vertices_mm[start][:, None]
+    segments: NDArray[np.float64] = from_corner * (1 - part) + mesh.vertices_mm[ends] * part
+    return segments
+
+
+def _draw_lines(
+    pen: ImageDraw.ImageDraw, ends: NDArray[np.float64], colour: tuple[int, int, int]
+) -> None:
+    """Draw segments, (k, 2, 2) in pixels, with round ends so that they join."""
+    there = ends[np.isfinite(ends).all(axis=(1, 2))]
+    for first, last in there:
+        pen.line((*first, *last), colour, 2 * _LINE_PX)
+    _draw_dots(pen, there.reshape(-1, 2), _LINE_PX - 0.5, colour)
 
 
 def _draw_dots(
     pen: ImageDraw.ImageDraw,
     places: NDArray[np.float64],
-    radius: int,
+    radius: float,
     colour: tuple[int, int, int],
+    rim: tuple[int, int, int] | None = None,
 ) -> None:
     for column, row in places[np.isfinite(places).all(axis=1)]:
-        pen.ellipse((column - radius, row - radius, column + radius, row + radius), colour)
+        box = (column - radius, row - radius, column + radius, row + radius)
+        pen.ellipse(box, colour, rim)

@@ -10,6 +10,7 @@ directions in which no vertex needs a partner.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import Final
 
 import numpy as np
@@ -18,7 +19,7 @@ from scipy import ndimage
 
 from processing.surface.frame import FaceFrame
 from processing.surface.mesh import Mesh
-from processing.surface.raster import draw_heights
+from processing.surface.raster import draw_heights, may_cover
 
 # Of the reference face, in its own frame: 40 mm behind the origin lies about the tragus.
 CENTRE_MM: Final = np.array([0.0, -5.0, -40.0])
@@ -26,14 +27,16 @@ CENTRE_MM: Final = np.array([0.0, -5.0, -40.0])
 # azimuthal equal-area projection of the directions. It follows the contour of
 # MediaPipe's canonical face (1.26 wide, 0.80 up and down) and goes a little beyond
 # it: up to the hairline, to the front of the ears, and round the mandible.
-HALF_WIDTH: Final = 1.30
-HALF_HEIGHT_UP: Final = 0.90
-HALF_HEIGHT_DOWN: Final = 1.00
+HALF_WIDTH: Final = 1.34
+HALF_HEIGHT_UP: Final = 0.93
+HALF_HEIGHT_DOWN: Final = 1.10
 PIXEL: Final = 0.006
 COLUMNS: Final = 226
-ROWS: Final = 344
+ROWS: Final = 376
 # Left out along the edge of the scan and around its holes.
 _BORDER_PX: Final = 5
+_SMOOTHING_PX: Final = 2.0
+_DIFFERENCE_SMOOTHING_MM: Final = 4.0
 # Triangles seen more obliquely than this from the centre are not the outer surface.
 _LEAST_COSINE: Final = 0.05
 # Of the reference face: no skin of the face is nearer to or farther from the centre.
@@ -41,7 +44,8 @@ _NEAREST_MM: Final = 40.0
 _FARTHEST_MM: Final = 160.0
 
 
-@dataclass(frozen=True, slots=True)
+# Without slots, so that what is derived from the radii is computed once.
+@dataclass(frozen=True, eq=False)
 class RadialMaps:
     """The radii of both hemifaces over the directions of one.
 
@@ -63,12 +67,12 @@ class RadialMaps:
     measured: NDArray[np.bool_] = field(repr=False)
     frame: FaceFrame
 
-    @property
+    @cached_property
     def mean_mm(self) -> NDArray[np.float64]:
         """Mean radius of both hemifaces, (ROWS, COLUMNS)."""
         return (self.left_mm + self.right_mm) / 2
 
-    @property
+    @cached_property
     def cubes_mm3(self) -> NDArray[np.float64]:
         """Volume of left minus right at each pixel, (ROWS, COLUMNS); 0 where not measured.
 
@@ -87,15 +91,77 @@ class RadialMaps:
         """Points amid the left and the mirrored right hemiface, (ROWS, COLUMNS, 3), face frame."""
         return self.mean_mm[..., None] * pixel_directions() + self.frame.scale * CENTRE_MM
 
+    @cached_property
+    def elements_mm2(self) -> NDArray[np.float64]:
+        """Area of the surface amid both hemifaces under each pixel, times its outward normal.
 
+        (ROWS, COLUMNS, 3), in the face frame, on the left; without meaning where
+        there is no surface. The radius is smoothed by two pixels first.
+        """
+        radius = np.nan_to_num(smoothed(self.mean_mm, _SMOOTHING_PX), nan=1.0)
+        points = radius[..., None] * pixel_directions()
+        down, across = np.gradient(points, axis=(0, 1))
+        elements: NDArray[np.float64] = np.cross(across, down)
+        return elements
+
+    @cached_property
+    def cosines(self) -> NDArray[np.float64]:
+        """Cosine between each ray and the normal of the surface amid both hemifaces.
+
+        (ROWS, COLUMNS), without meaning where there is no surface.
+        """
+        outward = np.einsum("ijk,ijk->ij", self.elements_mm2, pixel_directions())
+        cosines: NDArray[np.float64] = outward / np.linalg.norm(self.elements_mm2, axis=-1)
+        return cosines
+
+    @cached_property
+    def normal_difference_mm(self) -> NDArray[np.float64]:
+        """Left minus right along the surface's normal, to first order; NaN where not measured.
+
+        A radial difference counts by the cosine between the ray and the normal.
+        """
+        difference = (self.left_mm - self.right_mm) * self.cosines
+        return np.where(self.measured, difference, np.nan)
+
+    @cached_property
+    def smooth_difference_mm(self) -> NDArray[np.float64]:
+        """`normal_difference_mm`, smoothed over 4 mm."""
+        return smoothed(self.normal_difference_mm, self.pixels_of(_DIFFERENCE_SMOOTHING_MM))
+
+    @cached_property
+    def pixels_per_mm(self) -> float:
+        """How many pixels a millimetre on the skin takes, at the mean radius of the face."""
+        return float(1.0 / (PIXEL * np.nanmean(self.mean_mm[self.measured])))
+
+    def pixels_of(self, length_mm: float) -> float:
+        """How many pixels a length on the skin takes."""
+        return length_mm * self.pixels_per_mm
+
+
+def smoothed(values: NDArray[np.float64], sigma_px: float) -> NDArray[np.float64]:
+    """Gaussian mean of the values that are there (normalised convolution); NaN elsewhere."""
+    there = np.isfinite(values)
+    total = ndimage.gaussian_filter(np.where(there, values, 0.0), sigma_px, mode="constant")
+    weight = ndimage.gaussian_filter(there.astype(np.float64), sigma_px, mode="constant")
+    mean = np.full(values.shape, np.nan)
+    mean[there] = total[there] / weight[there]
+    return mean
+
+
+@lru_cache(maxsize=1)
 def pixel_directions() -> NDArray[np.float64]:
-    """Unit vectors of the pixels' centres on the left, (ROWS, COLUMNS, 3), face frame."""
+    """Unit vectors of the pixels' centres on the left, (ROWS, COLUMNS, 3), face frame.
+
+    Not to be written to.
+    """
     across = (np.arange(COLUMNS) + 0.5) * PIXEL
     upward = (np.arange(ROWS) + 0.5 - ROWS / 2) * PIXEL
     u, v = np.meshgrid(across, upward)
     square = u**2 + v**2
     stretch = np.sqrt(1 - square / 4)
-    return np.stack([u * stretch, v * stretch, 1 - square / 2], axis=-1)
+    directions = np.stack([u * stretch, v * stretch, 1 - square / 2], axis=-1)
+    directions.flags.writeable = False
+    return directions
 
 
 def region_mask() -> NDArray[np.bool_]:
@@ -145,39 +211,51 @@ def radial_maps(mesh: Mesh, frame: FaceFrame) -> RadialMaps:
     frame : FaceFrame
         On the midsagittal plane.
     """
-    points = frame.to_face(mesh.vertices_mm)
-    left = _radii(points, mesh.triangles, frame)
-    # Mirroring turns the winding round; the triangles are turned back.
-    right = _radii(points * (-1.0, 1.0, 1.0), mesh.triangles[:, ::-1], frame)
+    radii = _radii(frame.to_face(mesh.vertices_mm), mesh.triangles, frame)
+    left, right = radii[:, COLUMNS:], np.ascontiguousarray(radii[:, COLUMNS - 1 :: -1])
     both = np.isfinite(left) & np.isfinite(right)
     # The midsagittal plane is no edge: beyond it the other side goes on.
     mirrored = np.concatenate([both[:, ::-1], both], axis=1)
     inner = ndimage.binary_erosion(mirrored, iterations=_BORDER_PX, border_value=1)
-    return RadialMaps(left, right, inner[:, COLUMNS:] & region_mask(), frame)
+    return RadialMaps(left.copy(), right, inner[:, COLUMNS:] & region_mask(), frame)
 
 
 def looked_up(grid: NDArray[np.bool_], mesh: Mesh, frame: FaceFrame) -> NDArray[np.bool_]:
     """Which vertices of either side lie on marked pixels, (n,) bool."""
-    points = frame.to_face(mesh.vertices_mm)
-    points[:, 0] = np.abs(points[:, 0])
-    places, radius = places_px(points, frame)
+    pixels = pixels_of_points(frame.to_face(mesh.vertices_mm), frame)
+    return np.append(grid.ravel(), False)[pixels]
+
+
+def pixels_of_points(points_mm: NDArray[np.float64], frame: FaceFrame) -> NDArray[np.int64]:
+    """The pixel, counted row by row, on which each point of either side lies; else -1.
+
+    Parameters
+    ----------
+    points_mm : (k, 3) float64 array
+        In the face frame.
+    frame : FaceFrame
+    """
+    on_left = points_mm.copy()
+    on_left[:, 0] = np.abs(on_left[:, 0])
+    places, radius = places_px(on_left, frame)
     columns, rows = np.rint(places).clip(-1, 10_000).astype(np.int64).T
     columns = np.maximum(columns, 0)
     inside = (columns < COLUMNS) & (rows >= 0) & (rows < ROWS)
     inside &= (radius > _NEAREST_MM * frame.scale) & (radius < _FARTHEST_MM * frame.scale)
-    marked = np.zeros(len(points), bool)
-    marked[inside] = grid[rows[inside], columns[inside]]
-    return marked
+    return np.where(inside, rows * COLUMNS + columns, -1)
 
 
 def _radii(
     points: NDArray[np.float64], triangles: NDArray[np.int64], frame: FaceFrame
 ) -> NDArray[np.float64]:
+    """Of both hemifaces at once, (ROWS, 2 * COLUMNS), the right one first."""
     places, radius = places_px(points, frame)
-    near = (places[:, 0] > -50) & (places[:, 0] < COLUMNS + 50)
-    near &= (places[:, 1] > -50) & (places[:, 1] < ROWS + 50)
+    places[:, 0] += COLUMNS
+    shape = (ROWS, 2 * COLUMNS)
+    near = (places > -50).all(axis=1) & (places < (shape[1] + 50, shape[0] + 50)).all(axis=1)
     near &= (radius > _NEAREST_MM * frame.scale) & (radius < _FARTHEST_MM * frame.scale)
     drawn = triangles[near[triangles].all(axis=1)]
+    drawn = drawn[may_cover(places, drawn, shape)]
 
     from_centre = points - frame.scale * CENTRE_MM
     corners = from_centre[drawn]
@@ -187,8 +265,9 @@ def _radii(
     cosine = plane_distance / np.linalg.norm(corners.mean(axis=1), axis=1)
     outward = cosine > _LEAST_COSINE
     drawn, normal, plane_distance = drawn[outward], normal[outward], plane_distance[outward]
-    directions = pixel_directions()
-    farthest = np.maximum.reduce([radius[drawn[:, corner]] for corner in range(3)])
+    left = pixel_directions()
+    directions = np.concatenate([left[:, ::-1] * (-1.0, 1.0, 1.0), left], axis=1)
+    farthest = radius[drawn].max(axis=1)
 
     def heights_of(
         which: NDArray[np.intp], columns: NDArray[np.int64], rows: NDArray[np.int64]
@@ -199,4 +278,4 @@ def _radii(
         bounded: NDArray[np.float64] = np.minimum(distance, farthest[which])
         return bounded
 
-    return draw_heights(places, drawn, (ROWS, COLUMNS), heights_of)
+    return draw_heights(places, drawn, shape, heights_of)

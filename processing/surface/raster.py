@@ -17,6 +17,22 @@ _MOST_TESTS: Final = 300_000_000
 HeightsOf = Callable[[NDArray[np.intp], NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]]
 
 
+def may_cover(
+    places_px: NDArray[np.float64], triangles: NDArray[np.int64], shape: tuple[int, int]
+) -> NDArray[np.intp]:
+    """Which triangles have the centre of a pixel in their bounding box, (k,) indices.
+
+    Of a mesh that is finer than the grid these are few.
+
+    Parameters
+    ----------
+    places_px, triangles, shape
+        As of `draw_heights`.
+    """
+    low, high = _pixel_bounds(places_px, triangles, shape)
+    return np.flatnonzero((high >= low).all(axis=1))
+
+
 def draw_heights(
     places_px: NDArray[np.float64],
     triangles: NDArray[np.int64],
@@ -46,14 +62,10 @@ def draw_heights(
         If the triangles overlap so much that drawing them is out of proportion.
     """
     rows, columns = shape
-    corners = places_px[triangles]
-    first, second, third = corners[:, 0], corners[:, 1], corners[:, 2]
-    least = np.minimum(np.minimum(first, second), third)
-    most = np.maximum(np.maximum(first, second), third)
-    low = np.maximum(np.ceil(least), 0).astype(np.int64)
-    high = np.minimum(np.floor(most), (columns - 1, rows - 1)).astype(np.int64)
+    low, high = _pixel_bounds(places_px, triangles, shape)
     size = np.maximum(high[:, 0] - low[:, 0], high[:, 1] - low[:, 1]) + 1
-    covering = np.flatnonzero((high[:, 0] >= low[:, 0]) & (high[:, 1] >= low[:, 1]))
+    covering = np.flatnonzero((high >= low).all(axis=1))
+    corners = places_px[triangles]
     if int((size[covering] ** 2).sum()) > _MOST_TESTS:
         raise RejectedInput(
             "the surface folds over itself too often to be a scan of a face; "
@@ -76,16 +88,29 @@ def draw_heights(
     return heights.reshape(shape)
 
 
+def _pixel_bounds(
+    places_px: NDArray[np.float64], triangles: NDArray[np.int64], shape: tuple[int, int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First and last pixel centre, (column, row), within each triangle's bounding box."""
+    first, second, third = (places_px[triangles[:, corner]] for corner in range(3))
+    least = np.minimum(np.minimum(first, second), third)
+    most = np.maximum(np.maximum(first, second), third)
+    low = np.maximum(np.ceil(least), 0).astype(np.int64)
+    high = np.minimum(np.floor(most), (shape[1] - 1, shape[0] - 1)).astype(np.int64)
+    return low, high
+
+
 def _inside(
     corners: NDArray[np.float64], column: NDArray[np.int64], row: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
     """Whether pixel centres (k, p) lie in triangles (k, 3, 2), of either winding."""
-    sides = []
-    for first in range(3):
-        start, end = corners[:, first, None], corners[:, (first + 1) % 3, None]
-        edge = end - start
-        sides.append(edge[..., 0] * (row - start[..., 1]) - edge[..., 1] * (column - start[..., 0]))
-    inside: NDArray[np.bool_] = ((sides[0] >= 0) & (sides[1] >= 0) & (sides[2] >= 0)) | (
-        (sides[0] <= 0) & (sides[1] <= 0) & (sides[2] <= 0)
-    )
+    edges = np.roll(corners, -1, axis=1) - corners
+    winding = edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]
+    edges = edges * np.where(winding < 0, -1.0, 1.0)[:, None, None]
+    along, across = edges[..., 0], edges[..., 1]
+    constant = across * corners[..., 0] - along * corners[..., 1]
+    inside = np.ones(column.shape, bool)
+    for side in range(3):
+        height = along[:, side, None] * row - across[:, side, None] * column
+        inside &= height >= -constant[:, side, None]
     return inside

@@ -2,41 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from processing.measurement import Measurement, Side
-from processing.surface.distances import mirrored_distances_mm, uncertainty_of
+from processing.measurement import Measurement, Side, SurfacePatch
+from processing.surface.area_volumes import area_volumes, edge_doubt_ml
+from processing.surface.distance_results import distance_measurements
+from processing.surface.distances import distances_for_pictures, mirrored_distances
+from processing.surface.given_area import area_of_patch
+from processing.surface.landmark_results import (
+    Landmarks,
+    edit_measurements,
+    landmark_measurements,
+)
 from processing.surface.mesh import Mesh
+from processing.surface.named_regions import face_regions
 from processing.surface.plane import MirrorPlane
-from processing.surface.radial import RadialMaps, looked_up
+from processing.surface.radial import RadialMaps
 from processing.surface.regions import (
-    AFFECTED,
     WHOLE,
     AffectedArea,
     affected_area,
-    face_regions,
+    affected_pixels,
 )
-from processing.surface.volume import Volume, area_volume, region_volumes, scan_noise_mm
+from processing.surface.scan_noise import ScanNoise, scan_noise
+from processing.surface.volume import Volume, region_volumes, volume_by_motion_ml
 
 HEMIFACE: Final = "hemiface"
-LEVELLED: Final = "affected area, levelled"
-# Repeatability of MediaPipe's landmarks on rendered faces, per axis; less is not claimed.
-LANDMARK_FLOOR_MM: Final = 0.7
-# A landmark that moves more when the view turns lies beside an edge; it is not measured.
-LANDMARK_SPREAD_LIMIT_MM: Final = 2.5
-_LANDMARK_METHOD: Final = "MediaPipe on rendered views, rays cast back onto the surface"
-_DISTANCE_METHOD: Final = (
-    "closest point of the mirrored other side, area-weighted over both hemifaces"
-)
+AFFECTED: Final = "affected area"
+GIVEN: Final = "affected area, given"
+_LEVELLED: Final = ", levelled"
 _VOLUME_METHOD: Final = (
     "left minus right, integral of the radial height difference to the mirrored other hemiface"
 )
-_STRICTNESSES: Final = (0.6, 1.6)
+_AREA_METHOD: Final = "left minus right, height difference along the mean normal of the area"
+_RIM_METHOD: Final = "; rim of 0.5 to 9 mm taken as zero (hides a diffuse asymmetry)"
+# Of the change of volume between two planes, what the linear propagation may be off.
+_NONLINEARITY: Final = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,14 @@ class Measured:
         Standard deviation of each landmark, per axis.
     in_face : (n,) bool array
         Vertices in the measured facial region.
+    edited : frozenset of str
+        Landmarks that a reviewer placed.
+    moved_mm : mapping of str to float
+        From the automatic landmark to the reviewer's.
+    alternatives : mapping of str to MirrorPlane
+        Other ways to place the plane.
+    given_area : SurfacePatch, optional
+        The affected area that a reviewer outlined; it counts instead of a found one.
     """
 
     mesh: Mesh = field(repr=False)
@@ -63,6 +77,10 @@ class Measured:
     landmarks_mm: Mapping[str, NDArray[np.float64]] = field(repr=False)
     spread_mm: Mapping[str, float] = field(repr=False)
     in_face: NDArray[np.bool_] = field(repr=False)
+    edited: frozenset[str] = frozenset()
+    moved_mm: Mapping[str, float] = field(default_factory=dict)
+    alternatives: Mapping[str, MirrorPlane] = field(default_factory=dict)
+    given_area: SurfacePatch | None = field(default=None, repr=False)
 
 
 def measurements_of(
@@ -78,31 +96,57 @@ def measurements_of(
         where not measured.
     AffectedArea or None
     """
-    maps = measured.maps
+    mesh, maps, plane = measured.mesh, measured.maps, measured.plane
     local = {
         name: maps.frame.to_face(place[None])[0] for name, place in measured.landmarks_mm.items()
     }
     regions = face_regions(maps, local)
-    distances = mirrored_distances_mm(measured.mesh, measured.plane, measured.in_face)
-    area = affected_area(maps)
-    volumes = region_volumes(
-        measured.mesh,
-        maps,
-        measured.plane,
-        regions | ({AFFECTED: area.mask} if area else {}),
+    area = _area(measured)
+    noise = scan_noise(maps, affected_pixels(maps) if area is None else _left_out(maps, area))
+    motion_ml = volume_by_motion_ml(maps, plane)
+    distances = mirrored_distances(mesh, plane, maps)
+    landmarks = Landmarks(
+        measured.landmarks_mm, measured.spread_mm, measured.edited, measured.moved_mm
     )
-    found = [
-        *(
-            _volume(None if name == WHOLE else name, volumes[name], _VOLUME_METHOD)
-            for name in regions
-            if regions[name].any()
-        ),
-        *(_area_volumes(measured, area, volumes[AFFECTED]) if area else ()),
-        *_distance_measures(measured, distances, regions),
-        *_landmark_measures(measured),
-        _chin_deviation(measured),
-    ]
-    return tuple(found), distances, area
+    found = (
+        *_region_measurements(maps, plane, noise, motion_ml, regions),
+        *(_area_measurements(measured, noise, motion_ml, area) if area else ()),
+        *_plane_choices(plane, motion_ml, measured.alternatives),
+        *distance_measurements(mesh, plane, noise, distances, regions),
+        *landmark_measurements(landmarks, plane),
+        *edit_measurements(landmarks),
+    )
+    return found, distances_for_pictures(mesh, maps, distances), area
+
+
+def _area(measured: Measured) -> AffectedArea | None:
+    if measured.given_area is not None:
+        given = area_of_patch(measured.maps, measured.given_area)
+        if given is not None:
+            return given
+    return affected_area(measured.maps)
+
+
+def _left_out(maps: RadialMaps, area: AffectedArea) -> NDArray[np.bool_]:
+    """What an estimate of the scan's noise leaves out: a person's area, too."""
+    return affected_pixels(maps) | area.mask
+
+
+def _region_measurements(
+    maps: RadialMaps,
+    plane: MirrorPlane,
+    noise: ScanNoise,
+    motion_ml: NDArray[np.float64],
+    regions: Mapping[str, NDArray[np.bool_]],
+) -> Iterator[Measurement]:
+    there = {name: mask for name, mask in regions.items() if mask.any()}
+    for name, volume in region_volumes(maps, plane, noise, motion_ml, there).items():
+        beyond = edge_doubt_ml(maps, there[name])
+        yield _volume(
+            None if name == WHOLE else name,
+            Volume(volume.value_ml, float(np.hypot(volume.uncertainty_ml, beyond))),
+            _VOLUME_METHOD,
+        )
 
 
 def _volume(region: str | None, volume: Volume, method: str) -> Measurement:
@@ -119,155 +163,45 @@ def _volume(region: str | None, volume: Volume, method: str) -> Measurement:
     )
 
 
-def _area_volumes(measured: Measured, area: AffectedArea, radial: Volume) -> list[Measurement]:
-    """Raw and levelled volume of the affected area.
-
-    The uncertainty holds that of plane and scan (as for any region) and how far
-    the volume moves when the area is found with thresholds 0.6 and 1.6 times
-    as high.
-    """
-    mesh, maps = measured.mesh, measured.maps
-    best = area_volume(mesh, maps, area.mask)
-    if best is None:
-        return []
-    others = [
-        volume
-        for strictness in _STRICTNESSES
-        if (other := affected_area(maps, strictness))
-        and (volume := area_volume(mesh, maps, other.mask))
-    ]
-    of_choice_raw = _spread(best.raw_ml, [each.raw_ml for each in others])
-    of_choice_levelled = _spread(best.levelled_ml, [each.levelled_ml for each in others])
-    base = radial.uncertainty_ml
-    method = (
-        "left minus right, height difference along the mean normal of the area; area found "
-        f"automatically, {area.contrast:.1f} standard deviations above the rest; to be confirmed"
+def _area_measurements(
+    measured: Measured, noise: ScanNoise, motion_ml: NDArray[np.float64], area: AffectedArea
+) -> Iterator[Measurement]:
+    volumes = area_volumes(measured.mesh, measured.maps, measured.plane, noise, area, motion_ml)
+    name = GIVEN if area.given else AFFECTED
+    origin = (
+        "area given by a reviewer"
+        if area.given
+        else f"area found automatically, {area.contrast:.1f} standard deviations above the rest; "
+        "to be confirmed"
     )
-    return [
-        _volume(AFFECTED, Volume(best.raw_ml, float(np.hypot(base, of_choice_raw))), method),
-        _volume(
-            LEVELLED,
-            Volume(best.levelled_ml, float(np.hypot(base, of_choice_levelled))),
-            method + "; rim of 0.5 to 9 mm taken as zero (hides a diffuse asymmetry)",
-        ),
-    ]
+    if volumes is None:
+        # The area leaves no rim to level on: it takes all that is measured around it.
+        alone = region_volumes(measured.maps, measured.plane, noise, motion_ml, {name: area.mask})
+        yield _volume(name, alone[name], f"{_VOLUME_METHOD}; {origin}")
+        return
+    method = f"{_AREA_METHOD}; {origin}"
+    yield _volume(name, volumes.raw, method)
+    yield _volume(name + _LEVELLED, volumes.levelled, method + _RIM_METHOD)
 
 
-def _spread(best: float, others: list[float]) -> float:
-    """Standard deviation of a rectangular distribution as wide as the alternatives."""
-    return max((abs(each - best) for each in others), default=0.0) / float(np.sqrt(3.0))
-
-
-def _distance_measures(
-    measured: Measured,
-    distances: NDArray[np.float64],
-    regions: Mapping[str, NDArray[np.bool_]],
-) -> list[Measurement]:
-    mesh = measured.mesh
-    there = np.isfinite(distances)
-    noise = scan_noise_mm(measured.maps)
-    found = []
-    for region, mask in regions.items():
-        chosen = there & looked_up(mask, mesh, measured.maps.frame)
-        if np.count_nonzero(chosen) < 20:
-            continue
-        values, weights = distances[chosen], mesh.areas_mm2[chosen]
-        directions = measured.plane.reflected_directions(mesh.normals[chosen])
-        motion = measured.plane.image_motion(mesh.vertices_mm[chosen], directions)
-        for quantity, unit, statistic in _statistics(weights):
-            if region != WHOLE and unit != "mm":
-                continue
-            found.append(
-                Measurement(
-                    quantity=quantity,
-                    value=statistic(values),
-                    unit=unit,
-                    uncertainty=uncertainty_of(statistic, values, motion, measured.plane, noise),
-                    method=_DISTANCE_METHOD,
-                    structure="face",
-                    region=None if region == WHOLE else region,
-                    derived_from=("midsagittal",),
-                )
-            )
-    return found
-
-
-def _statistics(
-    weights: NDArray[np.float64],
-) -> list[tuple[str, str, Callable[[NDArray[np.float64]], float]]]:
-    share = weights / weights.sum()
-
-    def rms(values: NDArray[np.float64]) -> float:
-        return float(np.sqrt(share @ values**2))
-
-    def mean_absolute(values: NDArray[np.float64]) -> float:
-        return float(share @ np.abs(values))
-
-    def p95(values: NDArray[np.float64]) -> float:
-        order = np.argsort(np.abs(values))
-        place = int(np.searchsorted(np.cumsum(share[order]), 0.95))
-        return float(np.abs(values)[order[min(place, len(order) - 1)]])
-
-    def within(limit: float) -> Callable[[NDArray[np.float64]], float]:
-        return lambda values: float(share[np.abs(values) <= limit].sum())
-
-    return [
-        ("rms_asymmetry", "mm", rms),
-        ("mean_absolute_asymmetry", "mm", mean_absolute),
-        ("p95_asymmetry", "mm", p95),
-        ("fraction_within_1mm", "1", within(1.0)),
-        ("fraction_within_2mm", "1", within(2.0)),
-    ]
-
-
-def _landmark_measures(measured: Measured) -> list[Measurement]:
-    plane, landmarks = measured.plane, measured.landmarks_mm
-    found = []
-    for left in landmarks:
-        name = left.removesuffix("_left")
-        right = f"{name}_right"
-        if name == left or right not in landmarks:
-            continue
-        if max(measured.spread_mm[left], measured.spread_mm[right]) > LANDMARK_SPREAD_LIMIT_MM:
-            continue
-        apart = plane.reflected(landmarks[left][None])[0] - landmarks[right]
-        distance = float(np.linalg.norm(apart))
-        direction = apart / distance if distance > 0 else plane.normal
-        motion = plane.image_motion(landmarks[left][None], direction[None])[0]
-        square = (
-            _landmark_sd(measured, left) ** 2
-            + _landmark_sd(measured, right) ** 2
-            + float(motion @ plane.covariance @ motion)
+def _plane_choices(
+    plane: MirrorPlane, motion_ml: NDArray[np.float64], alternatives: Mapping[str, MirrorPlane]
+) -> Iterator[Measurement]:
+    """How much each other way to place the plane would change the headline volume."""
+    gradient = motion_ml.sum(axis=(0, 1))
+    for name, other in alternatives.items():
+        change = float(gradient @ plane.shift_to(other))
+        apart = other.covariance + plane.covariance
+        square = float(gradient @ apart @ gradient) + (_NONLINEARITY * change) ** 2
+        yield Measurement(
+            quantity="plane_choice_volume_change",
+            value=change,
+            unit="mL",
+            uncertainty=float(np.sqrt(square)),
+            method="volume of the hemiface on that plane minus the one reported, by the motion of "
+            "the mirror image, to first order",
+            side=Side.LEFT,
+            structure=HEMIFACE,
+            region=name,
+            derived_from=("midsagittal",),
         )
-        found.append(
-            Measurement(
-                quantity="landmark_asymmetry",
-                value=distance,
-                unit="mm",
-                uncertainty=float(np.sqrt(square)),
-                method=f"distance of one landmark to the other's mirror image; {_LANDMARK_METHOD}",
-                structure=name,
-                derived_from=(left, right, "midsagittal"),
-            )
-        )
-    return found
-
-
-def _chin_deviation(measured: Measured) -> Measurement:
-    plane, place = measured.plane, measured.landmarks_mm["pogonion"]
-    # The image of a point moves twice as far as the point does relative to the plane.
-    motion = plane.image_motion(place[None], plane.normal[None])[0] / 2
-    square = _landmark_sd(measured, "pogonion") ** 2 + float(motion @ plane.covariance @ motion)
-    return Measurement(
-        quantity="chin_deviation",
-        value=float(place @ plane.normal) - plane.offset_mm,
-        unit="mm",
-        uncertainty=float(np.sqrt(square)),
-        method=f"distance of pogonion to the midsagittal plane, + to the left; {_LANDMARK_METHOD}",
-        structure="pogonion",
-        derived_from=("pogonion", "midsagittal"),
-    )
-
-
-def _landmark_sd(measured: Measured, name: str) -> float:
-    return max(measured.spread_mm[name], LANDMARK_FLOOR_MM)

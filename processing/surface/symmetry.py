@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processing.face_landmarks import FaceDetector
-from processing.inputs import Surface
+from processing.inputs import Surface, SurfaceEdits
 from processing.measurement import Analysis, Plane, QualityCheck, RejectedInput, Status
 from processing.surface import ANALYSIS, VERSION
 from processing.surface.checks import (
@@ -20,14 +20,17 @@ from processing.surface.checks import (
     failed,
     size_reason,
 )
+from processing.surface.given_area import patch_of_area, vertices_of_patch
 from processing.surface.landmarks import find_face
 from processing.surface.mesh import clean
 from processing.surface.midsagittal import fit_midsagittal_plane
 from processing.surface.options import SurfaceOptions
-from processing.surface.pictures import symmetry_pictures
+from processing.surface.pictures import symmetry_models, symmetry_pictures
 from processing.surface.radial import looked_up
 from processing.surface.results import Measured, measurements_of
 
+FOUND_AREA: Final = "affected-area"
+GIVEN_AREA: Final = "affected-area-given"
 _DEFAULT_OPTIONS: Final = SurfaceOptions()
 
 
@@ -58,13 +61,19 @@ def measure(
 
 def _measured(surface: Surface, detector: FaceDetector, options: SurfaceOptions) -> Analysis:
     check_extent(surface)
+    edits = surface.edits or SurfaceEdits(surface.source, surface.source)
     mesh, cleaning = clean(surface)
-    face = find_face(mesh, detector, surface.source)
+    face = find_face(mesh, detector, surface.source, edited=edits.landmarks_mm)
     checks = checks_of_face(face, cleaning)
     reason = size_reason(face, surface) or failed(checks, surface.source)
     if reason:
         return _refused(surface, reason, checks)
-    fitted = fit_midsagittal_plane(face, options)
+    fitted = fit_midsagittal_plane(
+        face,
+        options,
+        area=None if edits.area is None else vertices_of_patch(face.mesh, edits.area),
+        given=edits.plane,
+    )
     if fitted is None:
         return _refused(
             surface,
@@ -83,21 +92,35 @@ def _measured(surface: Surface, detector: FaceDetector, options: SurfaceOptions)
         face.landmarks_mm,
         face.spread_mm,
         looked_up(fitted.maps.measured, face.mesh, fitted.maps.frame),
+        edited=face.edited,
+        moved_mm=face.moved_mm,
+        alternatives=fitted.alternatives,
+        given_area=edits.area,
     )
+    return _analysis(surface, measured, checks)
+
+
+def _analysis(surface: Surface, measured: Measured, checks: tuple[QualityCheck, ...]) -> Analysis:
     measurements, distances, area = measurements_of(measured)
+    areas = {}
     if area is not None:
         checks += (at_most("affected_area_at_edge", area.edge_mm, "mm", EDGE_LIMIT_MM),)
+        name = GIVEN_AREA if area.given else FOUND_AREA
+        areas = {name: patch_of_area(measured.mesh, measured.maps, area)}
+    plane = measured.plane
     return Analysis(
         analysis=ANALYSIS,
         version=VERSION,
         status=Status.MEASURED,
         inputs=(surface.source,),
         measurements=measurements,
-        landmarks={name: _triple(place) for name, place in face.landmarks_mm.items()},
-        planes={"midsagittal": Plane(_triple(fitted.plane.normal), fitted.plane.offset_mm)},
+        landmarks={name: _triple(place) for name, place in measured.landmarks_mm.items()},
+        planes={"midsagittal": Plane(_triple(plane.normal), plane.offset_mm)},
         frame=surface.frame,
         quality=checks,
         pictures=symmetry_pictures(measured, distances, area),
+        areas=areas,
+        models=symmetry_models(measured, distances, area),
     )
 
 

@@ -15,24 +15,19 @@ from processing.surface.mesh import Mesh
 from processing.surface.plane import MirrorPlane
 from processing.surface.radial import (
     COLUMNS,
-    PIXEL,
     ROWS,
     RadialMaps,
     places_px,
-    radial_maps,
 )
-from processing.surface.raster import draw_heights
-from processing.surface.regions import pixels_of, smoothed
+from processing.surface.raster import draw_heights, may_cover
+from processing.surface.scan_noise import ScanNoise
 
 MM3_PER_ML: Final = 1000.0
 
 _GRID_MM: Final = 0.5
-_RIM_MM: Final = (0.5, 9.0)
+RIM_MM: Final = (0.5, 9.0)
 _GRID_MARGIN_MM: Final = 12.0
 _LEAST_RIM_PIXELS: Final = 50
-_TRIAL_STEP: Final = np.array([2e-4, 2e-4, 0.02])
-_NOISE_HIGH_PASS_MM: Final = 12.0
-_NOISE_BLOCK_PX: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,56 +47,71 @@ class LevelledVolume:
 
 
 def region_volumes(
-    mesh: Mesh,
     maps: RadialMaps,
     plane: MirrorPlane,
+    noise: ScanNoise,
+    motion_ml: NDArray[np.float64],
     regions: Mapping[str, NDArray[np.bool_]],
 ) -> dict[str, Volume]:
     """The volume difference of each region, left minus right.
 
     The integral of (left^3 - right^3) / 3 over the directions of the region;
-    its uncertainty is that of the plane, propagated with central differences
-    through the whole measurement, and that of the scan.
+    its uncertainty is that of the plane and that of the scan.
 
     Parameters
     ----------
-    mesh : Mesh
     maps : RadialMaps
         On `plane`.
     plane : MirrorPlane
+    noise : ScanNoise
+        Of `maps`.
+    motion_ml : (ROWS, COLUMNS, 3) float64 array
+        From `volume_by_motion_ml`.
     regions : mapping of str to (ROWS, COLUMNS) bool array
     """
-    gradients = {name: np.zeros(3) for name in regions}
-    for axis in range(3):
-        step = np.zeros(3)
-        step[axis] = _TRIAL_STEP[axis]
-        ahead, behind = (
-            radial_maps(mesh, moved_frame(maps.frame, plane.moved(sign * step)))
-            for sign in (1.0, -1.0)
-        )
-        for name, mask in regions.items():
-            both = mask & ahead.measured & behind.measured
-            change = ahead.cubes_mm3[both].sum() - behind.cubes_mm3[both].sum()
-            gradients[name][axis] = change / (2 * _TRIAL_STEP[axis]) / MM3_PER_ML
-    noise = _noise_of_pixel_ml(maps)
     volumes = {}
     for name, mask in regions.items():
         value = float(maps.cubes_mm3[mask].sum()) / MM3_PER_ML
-        of_plane = float(gradients[name] @ plane.covariance @ gradients[name])
-        of_scan = noise**2 * np.count_nonzero(mask)
-        volumes[name] = Volume(value, float(np.sqrt(of_plane + of_scan)))
+        gradient = motion_ml[mask].sum(axis=0)
+        square = float(gradient @ plane.covariance @ gradient) + noise.volume_sd_ml(mask) ** 2
+        volumes[name] = Volume(value, float(np.sqrt(square)))
     return volumes
+
+
+def volume_by_motion_ml(maps: RadialMaps, plane: MirrorPlane) -> NDArray[np.float64]:
+    """How the volume at each pixel changes as the plane moves.
+
+    The mirror image of the left hemiface moves, and sweeps the volume of its
+    surface times its motion along the right hemiface's normal.
+
+    Parameters
+    ----------
+    maps : RadialMaps
+        On `plane`.
+    plane : MirrorPlane
+
+    Returns
+    -------
+    (ROWS, COLUMNS, 3) float64 array
+        mL per radian for the two tilts of the plane, mL per mm for its shift;
+        0 where not measured.
+    """
+    motion = np.zeros((*maps.measured.shape, 3))
+    there = maps.measured
+    points = maps.frame.to_scan(maps.points_mm()[there])
+    elements = maps.elements_mm2[there] @ maps.frame.axes
+    motion[there] = plane.image_motion(points, plane.reflected_directions(elements)) / MM3_PER_ML
+    return motion
+
+
+def hemiface_ml(maps: RadialMaps) -> float:
+    """Left minus right over all that is measured."""
+    return float(maps.cubes_mm3.sum()) / MM3_PER_ML
 
 
 def moved_frame(frame: FaceFrame, plane: MirrorPlane) -> FaceFrame:
     """The face frame hung on another plane nearby."""
     return frame_on_plane(frame, plane.normal, plane.offset_mm)
-
-
-def scan_noise_mm(maps: RadialMaps) -> float:
-    """Standard deviation of left minus right at a pixel, of what is shorter than 12 mm."""
-    rough = _rough_difference_mm(maps)
-    return float(1.4826 * np.median(np.abs(rough[np.isfinite(rough)])))
 
 
 def area_volume(mesh: Mesh, maps: RadialMaps, area: NDArray[np.bool_]) -> LevelledVolume | None:
@@ -139,7 +149,7 @@ def area_volume(mesh: Mesh, maps: RadialMaps, area: NDArray[np.bool_]) -> Levell
         (heights_left + heights_right) / 2, low, axes, centre, maps, area
     )
     away = ndimage.distance_transform_edt(~inside) * _GRID_MM
-    rim = measured & ~inside & (away >= _RIM_MM[0]) & (away <= _RIM_MM[1])
+    rim = measured & ~inside & (away >= RIM_MM[0]) & (away <= RIM_MM[1])
     if np.count_nonzero(rim) < _LEAST_RIM_PIXELS or not inside.any():
         return None
     pixel_ml = _GRID_MM**2 / MM3_PER_ML
@@ -175,6 +185,7 @@ def _heights(
     near = (places > -20).all(axis=1) & (places < (shape[1] + 20, shape[0] + 20)).all(axis=1)
     near &= np.abs(points[:, 2]) < reach_mm
     drawn = triangles[near[triangles].all(axis=1)]
+    drawn = drawn[may_cover(places, drawn, shape)]
     corners = points[drawn]
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     facing = normal[:, 2] > 0.05 * np.linalg.norm(normal, axis=1)
@@ -213,26 +224,3 @@ def _on_plane_grid(
     for index, grid in enumerate((area, maps.measured)):
         marked[index, there] = grid[row[there], column[there]]
     return marked[0].reshape(heights.shape), marked[1].reshape(heights.shape)
-
-
-def _rough_difference_mm(maps: RadialMaps) -> NDArray[np.float64]:
-    difference = np.where(maps.measured, maps.left_mm - maps.right_mm, np.nan)
-    rough: NDArray[np.float64] = difference - smoothed(
-        difference, pixels_of(_NOISE_HIGH_PASS_MM, maps)
-    )
-    return rough
-
-
-def _noise_of_pixel_ml(maps: RadialMaps) -> float:
-    """Standard deviation that the scan gives to the volume, for the root of a pixel.
-
-    From the sums over blocks of 10 x 10 pixels (6 mm), so that errors that are
-    correlated within a block count as such; by the median, so that folds such
-    as nostrils do not count.
-    """
-    volume = _rough_difference_mm(maps) * maps.mean_mm**2 * (PIXEL**2 / MM3_PER_ML)
-    rows, columns = ROWS // _NOISE_BLOCK_PX, COLUMNS // _NOISE_BLOCK_PX
-    cut = volume[: rows * _NOISE_BLOCK_PX, : columns * _NOISE_BLOCK_PX]
-    blocks = cut.reshape(rows, _NOISE_BLOCK_PX, columns, _NOISE_BLOCK_PX).sum(axis=(1, 3))
-    sums = blocks[np.isfinite(blocks)]
-    return float(1.4826 * np.median(np.abs(sums)) / _NOISE_BLOCK_PX)

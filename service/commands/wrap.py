@@ -35,7 +35,8 @@ def command(
         list[Path],
         typer.Argument(
             metavar="FILE...",
-            help="Pictures (JPG, PNG, TIFF, HEIC) and meshes (STL, OBJ, PLY, GLB).",
+            help="Pictures (JPG, PNG, TIFF, HEIC) and meshes (STL, OBJ, PLY, GLB); the MTL and "
+            "the textures of an OBJ or PLY are taken from its folder.",
         ),
     ],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the DICOM files go.")],
@@ -98,6 +99,8 @@ def command(
     for each in wrapped:
         unit = f" (in {each.unit})" if each.unit else ""
         typer.echo(f"{each.source} -> {each.written.path}{unit}")
+        for name in each.missing:
+            typer.echo(f"{each.source} names {name}, which is not beside it", err=True)
     typer.echo(f"study {identity.study_instance_uid}")
 
 

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Final, Protocol
 
 from fastapi import FastAPI, HTTPException, Query, Request, Response
@@ -21,6 +21,7 @@ from service.catalogue.studies import known_study, latest_studies, unusable
 from service.console.health import health_of, page_warnings
 from service.console.metrics import Queues, exposition
 from service.console.page import Headlines, environment, page
+from service.console.result_page import MEDIA_TYPES, ShownResult, result_page, shown_result
 from service.local_address import is_loopback
 from service.settings import Settings
 from service.study_json import (
@@ -68,6 +69,7 @@ def build_application(sources: Sources) -> FastAPI:
     _guard(application, sources.settings)
     _add_health(application, sources)
     _add_studies(application, sources)
+    _add_results(application, sources)
     return application
 
 
@@ -174,3 +176,28 @@ def _add_studies(application: FastAPI, sources: Sources) -> None:
         for result in document["results"]:
             result["measurements"] = measurements_of(sources.stored, result["key"])
         return {"schema": 1, **document}
+
+
+def _add_results(application: FastAPI, sources: Sources) -> None:
+    templates = environment()
+
+    def found(key: str) -> ShownResult:
+        result = shown_result(sources.database, sources.stored, key)
+        if result is None:
+            raise HTTPException(404, "there is no result with this key")
+        return result
+
+    @application.get("/results/{key}")
+    def show_result(key: str) -> HTMLResponse:
+        return HTMLResponse(result_page(templates, found(key)))
+
+    @application.get("/results/{key}/{name}")
+    def show_file(key: str, name: str) -> Response:
+        file = found(key).file(name)
+        if file is None:
+            raise HTTPException(404, "this result has no such picture or model")
+        try:
+            data = sources.stored.read(file.key)
+        except FileNotFoundError:
+            raise HTTPException(404, "this picture or model is gone") from None
+        return Response(data, media_type=MEDIA_TYPES[PurePosixPath(file.key).suffix])

@@ -112,6 +112,7 @@ def _study(state: StudyState, headlines: Headlines, now: datetime) -> dict[str, 
         "parked": [parked_as_text(each) for each in state.parked],
         "results": [
             {
+                "key": each.made.key,
                 "analysis": each.made.analysis,
                 "version": each.made.version,
                 "status": each.made.status,

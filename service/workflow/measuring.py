@@ -16,10 +16,12 @@ from typing import Any
 
 from PIL import Image
 
-from processing.measurement import Picture, RejectedInput, analysis_as_json
+from processing.glb_encoding import encode_glb
+from processing.measurement import Analysis, Picture, analysis_as_json
 from service.analyses import Instruments, analysis_named, measure_inputs
 from service.catalogue.stored_bytes import StoredBytes
 from service.workflow.keys import ANALYSIS_FILE as ANALYSIS_FILE
+from service.workflow.patches import patch_as_bytes
 from service.workflow.readings import Reading, reading_as_bytes, reading_from_bytes
 
 
@@ -54,15 +56,15 @@ def carry_out(task: Task, stored: StoredBytes, instruments: Instruments) -> None
 
 def _read(task: ReadTask, stored: StoredBytes, instruments: Instruments) -> None:
     entry = analysis_named(task.analysis)
-    inputs: list[Any] = []
-    rejected: dict[str, str] = {}
-    for uid, key in sorted(task.instances.items()):
-        try:
-            with stored.as_file(key) as path:
-                inputs.extend(entry.read(path, instruments.settings))
-        except RejectedInput as rejection:
-            rejected[uid] = str(rejection)
-    stored.write(task.reading_key, reading_as_bytes(Reading(tuple(inputs), rejected)))
+    with ExitStack() as stack:
+        paths = {
+            uid: stack.enter_context(stored.as_file(key))
+            for uid, key in sorted(task.instances.items())
+        }
+        read = entry.read(paths, instruments.settings)
+    stored.write(
+        task.reading_key, reading_as_bytes(Reading(tuple(read.inputs), dict(read.rejected)))
+    )
 
 
 def _measure(task: MeasureTask, stored: StoredBytes, instruments: Instruments) -> None:
@@ -83,7 +85,22 @@ def _measure(task: MeasureTask, stored: StoredBytes, instruments: Instruments) -
     document["captions"] = [
         {"name": picture.name, "caption": picture.caption} for picture in analysis.pictures
     ]
+    document |= _solids(analysis, task.folder, stored)
     stored.write(f"{task.folder}/{ANALYSIS_FILE}", json.dumps(document).encode())
+
+
+def _solids(analysis: Analysis, folder: str, stored: StoredBytes) -> dict[str, Any]:
+    """Store models and areas; gives where they are, for the document of the analysis."""
+    models = []
+    for model in analysis.models:
+        key = f"{folder}/{model.name}.glb"
+        stored.write(key, encode_glb(model))
+        models.append({"name": model.name, "caption": model.caption, "key": key})
+    areas = {}
+    for name, patch in analysis.areas.items():
+        areas[name] = f"{folder}/{name}.npz"
+        stored.write(areas[name], patch_as_bytes(patch))
+    return {"models": models, "areas": areas}
 
 
 def as_png(picture: Picture) -> bytes:

@@ -9,7 +9,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from processing.inputs import Expression, LandmarkEdits, Photograph, Surface, View
+from processing.inputs import (
+    Expression,
+    LandmarkEdits,
+    Photograph,
+    Surface,
+    SurfaceEdits,
+    Texture,
+    View,
+)
+from processing.measurement import Plane, SurfacePatch
 from service.analysis_entry import AnyInput
 
 _FACTS: Final = "facts"
@@ -55,20 +64,10 @@ def reading_as_bytes(reading: Reading) -> bytes:
                     "made_at": each.made_at,
                 }
             )
+        elif isinstance(each, SurfaceEdits):
+            facts.append({"kind": "surface edits", **_edits_facts(each, f"{number}.area", arrays)})
         else:
-            arrays[f"{number}.vertices_mm"] = each.vertices_mm
-            arrays[f"{number}.triangles"] = each.triangles
-            if each.colours is not None:
-                arrays[f"{number}.colours"] = each.colours
-            facts.append(
-                {
-                    "kind": "surface",
-                    "source": each.source,
-                    "unit": each.unit,
-                    "unit_stated": each.unit_stated,
-                    "frame": each.frame,
-                }
-            )
+            facts.append({"kind": "surface", **_surface_facts(each, str(number), arrays)})
     text = json.dumps({"inputs": facts, "rejected": reading.rejected})
     arrays[_FACTS] = np.frombuffer(text.encode(), dtype=np.uint8)
     stream = io.BytesIO()
@@ -105,14 +104,75 @@ def _input_of(archive: Any, number: int, facts: dict[str, Any]) -> AnyInput:
             landmarks_px=_places(facts["landmarks_px"]),
             made_at=facts["made_at"],
         )
+    if facts["kind"] == "surface edits":
+        return _edits_of(archive, f"{number}.area", facts)
+    return _surface_of(archive, str(number), facts)
+
+
+def _surface_facts(surface: Surface, name: str, arrays: dict[str, Any]) -> dict[str, Any]:
+    arrays[f"{name}.vertices_mm"] = surface.vertices_mm
+    arrays[f"{name}.triangles"] = surface.triangles
+    if surface.colours is not None:
+        arrays[f"{name}.colours"] = surface.colours
+    if surface.texture is not None:
+        arrays[f"{name}.texture.pixels"] = surface.texture.pixels
+        arrays[f"{name}.texture.corners"] = surface.texture.corners
+    edits = surface.edits
+    return {
+        "source": surface.source,
+        "unit": surface.unit,
+        "unit_stated": surface.unit_stated,
+        "frame": surface.frame,
+        "edits": None if edits is None else _edits_facts(edits, f"{name}.edits.area", arrays),
+    }
+
+
+def _surface_of(archive: Any, name: str, facts: dict[str, Any]) -> Surface:
+    has_texture = f"{name}.texture.pixels" in archive
     return Surface(
-        vertices_mm=archive[f"{number}.vertices_mm"],
-        triangles=archive[f"{number}.triangles"],
+        vertices_mm=archive[f"{name}.vertices_mm"],
+        triangles=archive[f"{name}.triangles"],
         source=facts["source"],
         unit=facts["unit"],
         unit_stated=facts["unit_stated"],
         frame=facts["frame"],
-        colours=archive.get(f"{number}.colours"),
+        colours=archive.get(f"{name}.colours"),
+        texture=Texture(archive[f"{name}.texture.pixels"], archive[f"{name}.texture.corners"])
+        if has_texture
+        else None,
+        edits=_edits_of(archive, f"{name}.edits.area", facts["edits"]) if facts["edits"] else None,
+    )
+
+
+def _edits_facts(edits: SurfaceEdits, name: str, arrays: dict[str, Any]) -> dict[str, Any]:
+    if edits.area is not None:
+        arrays[f"{name}.vertices_mm"] = edits.area.vertices_mm
+        arrays[f"{name}.triangles"] = edits.area.triangles
+    plane = edits.plane
+    return {
+        "source": edits.source,
+        "surface": edits.surface,
+        "landmarks_mm": {landmark: list(at) for landmark, at in edits.landmarks_mm.items()},
+        "plane": None if plane is None else [list(plane.normal), plane.offset_mm],
+        "made_at": edits.made_at,
+    }
+
+
+def _edits_of(archive: Any, name: str, facts: dict[str, Any]) -> SurfaceEdits:
+    area = None
+    if f"{name}.triangles" in archive:
+        area = SurfacePatch(archive[f"{name}.vertices_mm"], archive[f"{name}.triangles"])
+    plane = None
+    if facts["plane"] is not None:
+        (x, y, z), offset_mm = facts["plane"]
+        plane = Plane((x, y, z), offset_mm)
+    return SurfaceEdits(
+        source=facts["source"],
+        surface=facts["surface"],
+        landmarks_mm={name: (x, y, z) for name, (x, y, z) in facts["landmarks_mm"].items()},
+        plane=plane,
+        area=area,
+        made_at=facts["made_at"],
     )
 
 

@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,11 +21,13 @@ from dicom_nodes.network.query_scu import find_instances
 from dicom_nodes.network.storage_scu import Fault, send_files
 from dicom_nodes.objects.measurement_report import Predecessor, write_measurement_report
 from dicom_nodes.objects.secondary_capture import write_secondary_capture
+from dicom_nodes.objects.surface_segmentation import write_surface_segmentation
 from processing.measurement import (
     Analysis,
     PermanentFault,
     Picture,
     Status,
+    SurfacePatch,
     TransientFault,
     analysis_as_json,
     analysis_from_json,
@@ -41,6 +43,7 @@ from service.workflow import completion
 from service.workflow.delivery import DeliveryState
 from service.workflow.measuring import ANALYSIS_FILE, MeasureTask, ReadTask, Task
 from service.workflow.measuring_child import ChildDied, MeasuringChild
+from service.workflow.patches import patch_from_bytes
 from service.workflow.routing import destination_names
 
 # A second try tells an unlucky moment from an input that no process survives.
@@ -94,7 +97,7 @@ class Steps:
         if results.result_by_key(self.database, key) is not None:
             return True
         document = json.loads(self.stored.read(f"work/{key}/{ANALYSIS_FILE}"))
-        analysis = analysis_from_json(document)
+        analysis = replace(analysis_from_json(document), areas=self._areas(document))
         inputs = tuple(dict.fromkeys(map(instance_of, analysis.inputs)))
         former = self._former_result(study_instance_uid, analysis)
         if former is not None and set(former.inputs) > set(inputs):
@@ -223,6 +226,10 @@ class Steps:
                 pixels = np.asarray(image.convert("RGB"))
             yield Picture(text["name"], text["caption"], pixels)
 
+    def _areas(self, document: dict[str, Any]) -> dict[str, SurfacePatch]:
+        keys: dict[str, str] = document.get("areas", {})
+        return {name: patch_from_bytes(self.stored.read(key)) for name, key in keys.items()}
+
     def _write_objects(
         self,
         analysis: Analysis,
@@ -237,19 +244,23 @@ class Steps:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(TemporaryDirectory()))
             sources = [stack.enter_context(self.stored.as_file(keys[uid])) for uid in inputs]
-            written = [
-                (
-                    "report",
-                    write_measurement_report(
-                        analysis,
-                        sources,
-                        folder / "report.dcm",
-                        key=key,
-                        made_at=made_at,
-                        predecessor=predecessor,
-                    ),
+            areas = {
+                name: write_surface_segmentation(
+                    name, analysis, sources, folder / f"{name}.dcm", key=key, made_at=made_at
                 )
-            ]
+                for name in analysis.areas
+            }
+            report = write_measurement_report(
+                analysis,
+                sources,
+                folder / "report.dcm",
+                key=key,
+                made_at=made_at,
+                predecessor=predecessor,
+                areas=areas,
+            )
+            written = [("report", report)]
+            written += [(f"area-{name}", each) for name, each in areas.items()]
             for number, picture in enumerate(pictures, start=1):
                 path = folder / f"picture-{number}.dcm"
                 written.append(

@@ -104,6 +104,7 @@ def a_result(error_ml: float, natural_mm: float = 0.0, degrees: float = 0.02) ->
         *("a case", "a face", "cheek, wide", 8.0, natural_mm, 4.0, None, 2.0, {}),
         {HEMIFACE: on, TRUE_PLANE: on},
         hemiface=Reading(-8.0 + error_ml, -8.0, 0.3),
+        given=Reading(-8.0 + error_ml / 2, -8.0, 0.3),
         plane_covered=True,
         angle_uncertainty_deg=0.02,
         lateral_uncertainty_mm=0.02,

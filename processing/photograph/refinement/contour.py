@@ -66,7 +66,7 @@ _MIDDLE_BY_PICTURE_MM: Final = 2.0
 
 # Strands of hair beside the cheek move the edge by a millimetre at one level; those who
 # read the width of the face at a level take the edge as it runs about it.
-_RUN_MM: Final = 6.0
+_RUN_MM: Final = 10.0
 
 _AT_LEVELS: Final = frozenset({*PAIRED_LANDMARKS["zygion"], *PAIRED_LANDMARKS["gonion"]})
 

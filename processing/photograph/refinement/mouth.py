@@ -54,9 +54,9 @@ _REFERENCE_LENGTH_MM: Final = 7.0
 
 # Across and down, from the detected commissure: it lags behind a droop of 10 mm by
 # some 4 mm; what lies farther away is another line.
-_FARTHEST_MM: Final = (7.2, 7.0)
+_FARTHEST_MM: Final = (8.6, 7.0)
 _LEAST_UNCERTAINTY_MM: Final = 0.2
-_BLUR_SHARE: Final = 0.25
+_BLUR_SHARE: Final = 0.18
 _DISAGREEMENT_SHARE: Final = 0.1
 _RESOLUTION_SHARE: Final = 0.3
 

@@ -19,15 +19,17 @@ from dicom_nodes.objects.header import read_header
 from dicom_nodes.objects.measurement_report import Predecessor, write_measurement_report
 from dicom_nodes.objects.secondary_capture import write_secondary_capture
 from dicom_nodes.objects.study_context import StudyIdentity, identity_of
+from dicom_nodes.objects.surface_segmentation import write_surface_segmentation
 from dicom_nodes.objects.vl_photograph import write_vl_photograph
 from dicom_nodes.objects.written_object import WrittenObject
 from processing.inputs import Expression, View
-from processing.measurement import Analysis, Measurement, Picture, Side, Status
+from processing.measurement import Analysis, Measurement, Picture, Side, Status, SurfacePatch
 from tests.peers import validators
 
 pytestmark = pytest.mark.peer
 
 REPORTS = ("photograph-report", "surface-report", "refused-report", "edited-report")
+AREAS = ("affected-area", "affected-area-given")
 IMAGES = ("photograph-png", "photograph-jpeg", "photograph-turned", "photograph-joined", "picture")
 
 
@@ -43,7 +45,7 @@ def objects(
     made_at: datetime,
 ) -> dict[str, Path]:
     """One of each object, all of one study."""
-    written = {name: tmp_path / f"{name}.dcm" for name in (*REPORTS, *IMAGES, "model-obj")}
+    written = {name: tmp_path / f"{name}.dcm" for name in (*REPORTS, *IMAGES, *AREAS, "model-obj")}
     jpeg = BytesIO()
     other_colours = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     other_colours = other_colours.replace(b"rXYZ", b"????").replace(b"gXYZ", b"rXYZ")
@@ -100,14 +102,7 @@ def objects(
         measured, [photograph], written["photograph-report"], key="a", made_at=made_at
     )
     _write_edited_report(measured, photograph, first, written["edited-report"], made_at)
-    write_measurement_report(
-        replace(surface_analysis, inputs=(read_header(model).sop_instance_uid,)),
-        [model],
-        written["surface-report"],
-        key="b",
-        made_at=made_at,
-        series_number=9103,
-    )
+    _write_surface_report(surface_analysis, model, written, made_at)
     refused = Analysis("photograph-symmetry", "1.0.0", Status.REFUSED, "Kein Gesicht 无面")
     write_measurement_report(
         refused,
@@ -133,6 +128,44 @@ def objects(
         number=1,
     )
     return {**written, "photograph": photograph, "model-stl": model}
+
+
+def _write_surface_report(
+    analysis: Analysis, model: Path, written: dict[str, Path], made_at: datetime
+) -> None:
+    """The report on a scan, with an area that was found and one that was given."""
+    patch = SurfacePatch(
+        np.array([[0.5, -1.25, 2.0], [10.0, 0.0, 0.0], [0.0, 10.0, 0.0]]),
+        np.array([[0, 1, 2]], np.int32),
+    )
+    header = read_header(model)
+    regions = ("affected area", "affected area, levelled", "affected area, given", "V1", "temple")
+    more = (
+        Measurement("volume_discrepancy", -7.0, "mL", 0.3, "m", structure="hemiface", region=each)
+        for each in regions
+    )
+    measured = replace(
+        analysis,
+        inputs=(header.sop_instance_uid,),
+        frame=header.frame_of_reference_uid,
+        areas=dict.fromkeys(AREAS, patch),
+        measurements=(*analysis.measurements, *more),
+    )
+    areas = {
+        name: write_surface_segmentation(
+            name, measured, [model], written[name], key="b", made_at=made_at
+        )
+        for name in AREAS
+    }
+    write_measurement_report(
+        measured,
+        [model],
+        written["surface-report"],
+        key="b",
+        made_at=made_at,
+        areas=areas,
+        series_number=9107,
+    )
 
 
 def _write_edited_report(

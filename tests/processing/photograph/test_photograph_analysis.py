@@ -401,7 +401,10 @@ def test_without_a_face_a_reviewers_landmarks_are_measured_alone(
         assert after[key].value == pytest.approx(before[key].value, rel=0.03)
     for key, each in after.items():
         if key[0] in ("pair_ratio", "area_ratio"):
-            assert each.value == pytest.approx(before[key].value, abs=0.03), key
+            # The turn of the head is told by the landmarks, as no nose is seen.
+            other = before[key]
+            allowed = math.hypot(each.uncertainty, other.uncertainty)
+            assert each.value == pytest.approx(other.value, abs=allowed), key
 
 
 def test_without_a_face_the_landmarks_that_are_missing_are_named(

@@ -9,8 +9,15 @@ from processing.surface.mesh import Mesh, make_mesh
 from processing.surface.plane import MirrorPlane, plane_through
 from processing.surface.radial import radial_maps, region_mask
 from processing.surface.raster import draw_heights
-from processing.surface.regions import WHOLE, affected_area, asymmetric_pixels
-from processing.surface.volume import area_volume, region_volumes, scan_noise_mm
+from processing.surface.regions import WHOLE, affected_area, affected_pixels, asymmetric_pixels
+from processing.surface.scan_noise import scan_noise
+from processing.surface.volume import (
+    Volume,
+    area_volume,
+    moved_frame,
+    region_volumes,
+    volume_by_motion_ml,
+)
 
 LEFT = np.array([1.0, 0.0, 0.0])
 AMID = np.array([0.0, 0.0, 40.0])
@@ -18,6 +25,13 @@ AMID = np.array([0.0, 0.0, 40.0])
 
 def _plane(covariance: np.ndarray | None = None) -> MirrorPlane:
     return plane_through(LEFT, AMID, covariance)
+
+
+def _whole(mesh: Mesh, frame: FaceFrame, plane: MirrorPlane) -> Volume:
+    maps = radial_maps(mesh, frame)
+    noise = scan_noise(maps, affected_pixels(maps))
+    motion = volume_by_motion_ml(maps, plane)
+    return region_volumes(maps, plane, noise, motion, {WHOLE: maps.measured})[WHOLE]
 
 
 def test_a_symmetric_face_has_no_volume_difference(
@@ -33,9 +47,7 @@ def test_the_volume_of_a_dent_is_what_was_taken_away(
     dented_face: tuple[Mesh, float], face_frame: FaceFrame
 ) -> None:
     mesh, truth_ml = dented_face
-    maps = radial_maps(mesh, face_frame)
-    volumes = region_volumes(mesh, maps, _plane(), {WHOLE: maps.measured})
-    assert volumes[WHOLE].value_ml == pytest.approx(truth_ml, rel=0.01)
+    assert _whole(mesh, face_frame, _plane()).value_ml == pytest.approx(truth_ml, rel=0.01)
 
 
 def test_the_affected_area_holds_the_dent_raw_and_levelled(
@@ -78,10 +90,8 @@ def test_the_uncertainty_of_the_plane_reaches_the_volume(
 ) -> None:
     mesh, _ = dented_face
     maps = radial_maps(mesh, face_frame)
-    regions = {WHOLE: maps.measured}
-    sure = region_volumes(mesh, maps, _plane(), regions)[WHOLE]
-    shifted = np.diag([0.0, 0.0, 0.1**2])
-    unsure = region_volumes(mesh, maps, _plane(shifted), regions)[WHOLE]
+    sure = _whole(mesh, face_frame, _plane())
+    unsure = _whole(mesh, face_frame, _plane(np.diag([0.0, 0.0, 0.1**2])))
     beside = radial_maps(mesh, FaceFrame(np.eye(3), np.array([0.1, 0.0, 0.0]), 1.0))
     change_ml = abs(beside.cubes_mm3.sum() - maps.cubes_mm3.sum()) / 1000
     assert unsure.uncertainty_ml > sure.uncertainty_ml
@@ -99,15 +109,20 @@ def test_the_area_left_out_of_the_fit_covers_the_dent_and_little_else(
     assert np.count_nonzero(left_out & maps.measured) < 0.6 * np.count_nonzero(maps.measured)
 
 
-def test_the_noise_of_a_scan_is_found(symmetric_face: Mesh, face_frame: FaceFrame) -> None:
-    noise = np.random.default_rng(2).normal(0, 0.3, len(symmetric_face.vertices_mm))
-    rough = make_mesh(
-        symmetric_face.vertices_mm + symmetric_face.normals * noise[:, None],
-        symmetric_face.triangles,
-    )
-    assert scan_noise_mm(radial_maps(symmetric_face, face_frame)) < 0.01
-    # Both sides are noisy; interpolation inside the triangles makes it less again.
-    assert 0.15 < scan_noise_mm(radial_maps(rough, face_frame)) < 0.3 * np.sqrt(2)
+@pytest.mark.parametrize(
+    "step", [(4e-3, 0.0, 0.0), (0.0, 4e-3, 0.0), (0.0, 0.0, 0.2), (-2e-3, 3e-3, 0.1)]
+)
+def test_the_motion_of_the_plane_predicts_the_change_of_volume(
+    dented_face: tuple[Mesh, float], face_frame: FaceFrame, step: tuple[float, float, float]
+) -> None:
+    mesh, _ = dented_face
+    plane = _plane()
+    maps = radial_maps(mesh, face_frame)
+    predicted = volume_by_motion_ml(maps, plane).sum(axis=(0, 1)) @ step
+    moved = radial_maps(mesh, moved_frame(face_frame, plane.moved(np.array(step))))
+    both = maps.measured & moved.measured
+    change = (moved.cubes_mm3[both].sum() - maps.cubes_mm3[both].sum()) / 1000
+    assert predicted == pytest.approx(change, rel=0.05, abs=0.05)
 
 
 def test_an_area_that_runs_off_the_scan_says_so(

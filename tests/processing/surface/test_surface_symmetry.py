@@ -16,7 +16,7 @@ from processing.phantom.phantom import Phantom, PhantomSpec, make_phantom
 from processing.surface import ANALYSIS, VERSION
 from processing.surface.symmetry import measure
 
-SIGNED = ("volume_discrepancy", "chin_deviation")
+SIGNED = ("volume_discrepancy", "chin_deviation", "plane_choice_volume_change")
 
 
 def _find(analysis: Analysis, quantity: str, region: str | None = None) -> Measurement:
@@ -94,8 +94,11 @@ def test_the_analysis_names_itself_its_input_checks_and_pictures(
         "heat-map-front",
         "heat-map-left-oblique",
         "heat-map-right-oblique",
+        "heat-map-left-profile",
+        "heat-map-right-profile",
         "midsagittal-plane",
     ]
+    assert [model.name for model in measured_phantom.models] == ["heat-map"]
     for picture in measured_phantom.pictures:
         assert picture.pixels.dtype == np.uint8
         assert len(np.unique(picture.pixels.reshape(-1, 3), axis=0)) > 100

