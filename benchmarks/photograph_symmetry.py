@@ -40,7 +40,6 @@ from benchmarks.photographs.robustness import (
     repeatability_table,
     rotation_table,
 )
-from benchmarks.photographs.tables import Table
 from benchmarks.photographs.truth_cover import (
     coverage_table,
     one_sided_heads,
@@ -48,6 +47,7 @@ from benchmarks.photographs.truth_cover import (
     symmetric_table,
 )
 from benchmarks.photographs.warped import BasePicture, standard_warps
+from benchmarks.tables import Table
 from processing.face_landmarks import FaceDetector
 from processing.face_model import find_face_model
 from processing.rendering.probe import rendering_works

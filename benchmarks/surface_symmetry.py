@@ -29,7 +29,6 @@ if not __package__:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.photographs.rendered import shared_data
-from benchmarks.photographs.tables import Table
 from benchmarks.surfaces.accuracy import (
     case_table,
     coverage_table,
@@ -52,6 +51,7 @@ from benchmarks.surfaces.peers import installed_peers
 from benchmarks.surfaces.real_scans import pose_table
 from benchmarks.surfaces.refusals import refusal_table
 from benchmarks.surfaces.requirements import requirement_table
+from benchmarks.tables import Table
 from processing.face_landmarks import FaceDetector
 from processing.face_model import find_face_model
 

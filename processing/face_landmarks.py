@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +22,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from processing.detected_face import (
+    SAME_FACE_DISTANCE,
+    DetectedFace,
+    distinct_faces,
+    face_with_pose,
+    joined_faces,
+    largest_first,
+    mean_face,
+    mean_of_both_ways,
+)
 from processing.face_model import LANDMARKS_WITH_IRISES, CanonicalFace, canonical_face
 from processing.landmarks import LANDMARKS
 from processing.picture_view import PictureView, Window
@@ -37,59 +46,10 @@ _CROP_FACE_SIZES: Final = (1.8, 2.1, 2.4)
 _CLOSE_UP_SIDE_PX: Final = 960
 _CLOSE_UP_FACE_SIZES: Final = 2.6
 _BORDER_OF_SEARCH: Final = 0.3
-_SAME_FACE_DISTANCE: Final = 0.5
 
 _Seen = TypeVar("_Seen")
 
 _MIRROR: Final = np.diag([-1.0, 1.0, 1.0, 1.0])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DetectedFace:
-    """A face that was found in a picture.
-
-    Parameters
-    ----------
-    points_px : (478, 2) float64 array
-        (column, row), origin at the centre of the picture's first pixel.
-    depth_px : (478,) float64 array
-        Distance from the viewer in pixels at the scale of the face, relative
-        to the face's own centre; smaller is nearer.
-    transformation : (4, 4) float64 array
-        Maps the canonical face (cm) into the frame of a camera that looks
-        straight at the middle of the face: x to the right of the picture, y up,
-        z toward the viewer.
-    yaw_deg : float
-        Turn about the vertical; + when the face is turned to the patient's left.
-    pitch_deg : float
-        Nod; + when the face is turned upward.
-    roll_deg : float
-        Tilt in the picture; + when the top of the head leans to the patient's
-        left. The rotation is Ry(yaw) Rx(-pitch) Rz(-roll).
-    spread_px : (478,) float64 array
-        Half the distance between the answers for the picture and for its
-        mirror image; NaN when only the picture itself was asked.
-    """
-
-    points_px: NDArray[np.float64] = field(repr=False)
-    depth_px: NDArray[np.float64] = field(repr=False)
-    transformation: NDArray[np.float64] = field(repr=False)
-    yaw_deg: float
-    pitch_deg: float
-    roll_deg: float
-    spread_px: NDArray[np.float64] = field(repr=False)
-
-    @property
-    def centre_px(self) -> NDArray[np.float64]:
-        """Middle of the points' bounding box, (2,), column and row."""
-        low, high = self.points_px.min(axis=0), self.points_px.max(axis=0)
-        middle: NDArray[np.float64] = (low + high) / 2
-        return middle
-
-    @property
-    def size_px(self) -> float:
-        """The longer side of the points' bounding box."""
-        return float(np.ptp(self.points_px, axis=0).max())
 
 
 class FaceDetector:
@@ -169,12 +129,12 @@ class FaceDetector:
         picture = PictureView.of(pixels)
         reduced = picture.close_up(picture.whole, _SEARCH_LONG_SIDE_PX)
         found = []
-        for rough in _distinct(self._searched(picture, reduced, mirrored=False)):
+        for rough in distinct_faces(self._searched(picture, reduced, mirrored=False)):
             window = _square(rough.centre_px, _CROP_FACE_SIZES[1] * rough.size_px)
             crop = picture.resampled(window, _CROP_SIDE_PX, enlarge=True)
             fine = self._detected_at(picture, window, crop, rough.size_px, mirrored=False)
             found.append(fine if fine is not None else rough)
-        return _largest_first(_distinct(found))
+        return largest_first(distinct_faces(found))
 
     def detect_symmetrised(self, pixels: NDArray[np.uint8]) -> tuple[DetectedFace, ...]:
         """Find the faces in a picture and its mirror image, and average the two answers.
@@ -233,18 +193,18 @@ class FaceDetector:
         picture = PictureView.of(pixels)
         window = _square(middle_px, _CROP_FACE_SIZES[1] * size_px)
         both = self._detected_both_ways(picture, window, size_px)
-        return _average(*both) if both else None
+        return mean_of_both_ways(*both) if both else None
 
     def _symmetrised(self, pixels: NDArray[np.uint8]) -> tuple[DetectedFace, ...]:
         picture = PictureView.of(pixels)
         reduced = picture.close_up(picture.whole, _SEARCH_LONG_SIDE_PX)
         straight, mirrored = self._both_ways(partial(self._searched, picture, reduced))
         found = []
-        for rough in _joined(_distinct(straight), _distinct(mirrored)):
+        for rough in joined_faces(distinct_faces(straight), distinct_faces(mirrored)):
             fine = self._averaged_close(picture, rough)
             if fine is not None:
                 found.append(fine)
-        return _largest_first(_distinct(found))
+        return largest_first(distinct_faces(found))
 
     def _averaged_close(self, picture: PictureView, rough: DetectedFace) -> DetectedFace | None:
         """Detect again in crops of several sizes that are cut out upright.
@@ -266,7 +226,7 @@ class FaceDetector:
                 mirrored.append(both[1])
         if not straight:
             return None
-        return _average(_average_of_many(straight), _average_of_many(mirrored))
+        return mean_of_both_ways(mean_face(straight), mean_face(mirrored))
 
     def _searched(
         self, picture: PictureView, reduced: PictureView, *, mirrored: bool
@@ -332,7 +292,7 @@ class FaceDetector:
             (distance, face)
             for face in found
             if (distance := float(np.linalg.norm(face.centre_px - expected)))
-            < _SAME_FACE_DISTANCE * size_px * view.picture_px_per_px
+            < SAME_FACE_DISTANCE * size_px * view.picture_px_per_px
         ]
         return min(near, key=lambda each: each[0])[1] if near else None
 
@@ -405,87 +365,6 @@ def _tilt_deg(face: DetectedFace) -> float:
     )
     column, row = np.asarray(across)
     return math.degrees(math.atan2(row, column))
-
-
-def face_with_pose(
-    points_px: NDArray[np.float64],
-    depth_px: NDArray[np.float64],
-    transformation: NDArray[np.float64],
-    spread_px: NDArray[np.float64],
-) -> DetectedFace:
-    """Make a face, with the angles of its rotation.
-
-    Parameters
-    ----------
-    points_px, depth_px, transformation, spread_px
-        As in `DetectedFace`.
-    """
-    rotation = transformation[:3, :3]
-    yaw = np.arctan2(rotation[0, 2], rotation[2, 2])
-    pitch = np.arctan2(rotation[1, 2], np.hypot(rotation[1, 0], rotation[1, 1]))
-    roll = np.arctan2(-rotation[1, 0], rotation[1, 1])
-    return DetectedFace(
-        points_px=points_px,
-        depth_px=depth_px,
-        transformation=transformation,
-        yaw_deg=float(np.degrees(yaw)),
-        pitch_deg=float(np.degrees(pitch)),
-        roll_deg=float(np.degrees(roll)),
-        spread_px=spread_px,
-    )
-
-
-def _average_of_many(faces: list[DetectedFace]) -> DetectedFace:
-    """Mean of several answers for one face; the spread is taken from the first."""
-    mean = np.mean([each.transformation for each in faces], axis=0)
-    left, _, right = np.linalg.svd(mean[:3, :3])
-    mean[:3, :3] = left @ right
-    return face_with_pose(
-        points_px=np.mean([each.points_px for each in faces], axis=0),
-        depth_px=np.mean([each.depth_px for each in faces], axis=0),
-        transformation=mean,
-        spread_px=faces[0].spread_px,
-    )
-
-
-def _average(straight: DetectedFace, mirrored: DetectedFace) -> DetectedFace:
-    both = _average_of_many([straight, mirrored])
-    apart = np.linalg.norm(straight.points_px - mirrored.points_px, axis=1)
-    return face_with_pose(both.points_px, both.depth_px, both.transformation, apart / 2)
-
-
-def _joined(
-    straight: tuple[DetectedFace, ...], mirrored: tuple[DetectedFace, ...]
-) -> tuple[DetectedFace, ...]:
-    """Each face once: averaged where both searches saw it."""
-    left_over = list(mirrored)
-    joined = []
-    for face in straight:
-        same = next((each for each in left_over if _is_same(face, each)), None)
-        if same is None:
-            joined.append(face)
-        else:
-            left_over.remove(same)
-            joined.append(_average(face, same))
-    return _distinct([*joined, *left_over])
-
-
-def _is_same(one: DetectedFace, other: DetectedFace) -> bool:
-    distance = float(np.linalg.norm(one.centre_px - other.centre_px))
-    return distance < _SAME_FACE_DISTANCE * max(one.size_px, other.size_px)
-
-
-def _distinct(faces: list[DetectedFace]) -> tuple[DetectedFace, ...]:
-    """Faces without those that are another one found again; the largest is kept."""
-    kept: list[DetectedFace] = []
-    for face in _largest_first(tuple(faces)):
-        if not any(_is_same(face, each) for each in kept):
-            kept.append(face)
-    return tuple(kept)
-
-
-def _largest_first(faces: tuple[DetectedFace, ...]) -> tuple[DetectedFace, ...]:
-    return tuple(sorted(faces, key=lambda each: -each.size_px))
 
 
 def _tiles(rows: int, columns: int, parts: int) -> Iterator[Window]:

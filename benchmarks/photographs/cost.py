@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from benchmarks.photographs.disturbed import scaled
 from benchmarks.photographs.measured import read
-from benchmarks.photographs.tables import Table
 from benchmarks.photographs.warped import BasePicture
+from benchmarks.tables import Table
 from processing.face_landmarks import FaceDetector
 
 Say = Callable[[str], None]

@@ -20,8 +20,8 @@ from benchmarks.photographs.measured import (
 )
 from benchmarks.photographs.painting import random_appearance
 from benchmarks.photographs.rendered import HeadSpec, rendered
-from benchmarks.photographs.tables import Table
 from benchmarks.photographs.warped import BasePicture, Warp, warped
+from benchmarks.tables import Table
 from processing.face_landmarks import FaceDetector
 
 Say = Callable[[str], None]

@@ -13,8 +13,8 @@ from benchmarks.photographs.ict_head import HeadModel
 from benchmarks.photographs.measured import Key, Reading, Value, read
 from benchmarks.photographs.painting import random_appearance
 from benchmarks.photographs.rendered import HeadSpec, rendered
-from benchmarks.photographs.tables import Table
 from benchmarks.photographs.warped import BasePicture
+from benchmarks.tables import Table
 from processing.face_landmarks import FaceDetector
 
 Say = Callable[[str], None]

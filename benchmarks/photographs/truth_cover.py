@@ -13,8 +13,8 @@ from benchmarks.photographs.known_asymmetry import EXPRESSIONS
 from benchmarks.photographs.measured import Key, Reading, read, values_of_points
 from benchmarks.photographs.painting import random_appearance
 from benchmarks.photographs.rendered import HeadSpec, RenderedPicture, rendered
-from benchmarks.photographs.tables import Table
 from benchmarks.photographs.warped import standard_warps
+from benchmarks.tables import Table
 from processing.face_landmarks import FaceDetector
 from processing.measurement import Side
 

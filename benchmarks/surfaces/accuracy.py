@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.photographs.tables import Table
 from benchmarks.surfaces.cases import NATURAL_MM, CaseSpec, make_case
 from benchmarks.surfaces.compared import (
     HEMIFACE,
@@ -19,6 +18,7 @@ from benchmarks.surfaces.compared import (
 from benchmarks.surfaces.deficits import SIZES_ML, Site
 from benchmarks.surfaces.heads import HeadSource
 from benchmarks.surfaces.peers import Registered
+from benchmarks.tables import Table
 from processing.face_landmarks import FaceDetector
 
 Say = Callable[[str], None]

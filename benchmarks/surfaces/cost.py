@@ -14,7 +14,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.photographs.tables import Table
 from benchmarks.surfaces.cases import CaseSpec, make_case
 from benchmarks.surfaces.compared import HEMIFACE
 from benchmarks.surfaces.deficits import Site
@@ -23,6 +22,7 @@ from benchmarks.surfaces.on_plane import true_plane
 from benchmarks.surfaces.peers import Registered, mirrored, rough_start
 from benchmarks.surfaces.scans import ScanSpec
 from benchmarks.surfaces.watched import PARTS, watched
+from benchmarks.tables import Table
 from processing.face_landmarks import FaceDetector
 from processing.face_model import find_face_model
 from processing.mesh_encoding import encode_stl

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from benchmarks.photographs.tables import Table
 from benchmarks.surfaces.cases import Case, CaseSpec, make_case
 from benchmarks.surfaces.deficits import Site
 from benchmarks.surfaces.heads import HeadSource
 from benchmarks.surfaces.scans import ScanSpec, scanned
 from benchmarks.surfaces.watched import watched
+from benchmarks.tables import Table
 from processing.face_landmarks import FaceDetector
 from processing.inputs import Surface
 from processing.measurement import Analysis, Status

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from benchmarks.photographs.tables import Table
 from benchmarks.surfaces.watched import watched
+from benchmarks.tables import Table
 from processing.face_landmarks import FaceDetector
 from processing.inputs import Surface
 from processing.measurement import Status

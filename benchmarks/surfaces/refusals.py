@@ -11,10 +11,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.photographs.tables import Table
 from benchmarks.surfaces.cases import Case, CaseSpec, make_case
 from benchmarks.surfaces.heads import HeadSource
 from benchmarks.surfaces.watched import watched
+from benchmarks.tables import Table
 from processing.face_landmarks import FaceDetector
 from processing.inputs import Surface
 from processing.measurement import RejectedInput, Status

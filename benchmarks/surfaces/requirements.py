@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from benchmarks.photographs.tables import Table
 from benchmarks.surfaces.compared import HEMIFACE, Compared, Reading
 from benchmarks.surfaces.deficits import Site
+from benchmarks.tables import Table
 
 Row = tuple[str | float | int | None, ...]
 

@@ -16,7 +16,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from processing.face_landmarks import DetectedFace, FaceDetector
+from processing.detected_face import DetectedFace
+from processing.face_landmarks import FaceDetector
 from processing.photograph.refinement.patch import FacePatch, face_patch
 
 # The strip in distances between the pupils: half its width, half its height, how far its

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from processing.face_landmarks import DetectedFace
+from processing.detected_face import DetectedFace
 from processing.photograph.refinement.patch import FacePatch, face_patch
 
 _PUPIL_DISTANCE_PX: Final = 160.0

@@ -15,7 +15,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from processing.face_landmarks import DetectedFace, FaceDetector
+from processing.detected_face import DetectedFace
+from processing.face_landmarks import FaceDetector
 from processing.photograph.nose_in_even_face import midpoints_beside_irises, yaw_of_midpoints
 from processing.photograph.nose_mirror import middle_of_nose
 

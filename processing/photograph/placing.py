@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from processing.face_landmarks import DetectedFace, face_with_pose
+from processing.detected_face import DetectedFace, face_with_pose
 from processing.face_model import LANDMARKS_WITH_IRISES, CanonicalFace
 from processing.landmarks import FACE_OVAL, LANDMARKS, PAIRED_LANDMARKS
 from processing.photograph.edits import Point

@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from processing.face_landmarks import DetectedFace
+from processing.detected_face import DetectedFace
 from processing.landmarks import LANDMARKS
 from processing.photograph.frame import levelled_points, relief_of_nodded_head
 from processing.photograph.head_model import HeadRelief

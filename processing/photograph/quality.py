@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from processing.face_landmarks import DetectedFace
+from processing.detected_face import DetectedFace
 from processing.inputs import Expression, Photograph, View
 from processing.landmarks import FACE_OVAL, LANDMARKS
 from processing.measurement import QualityCheck

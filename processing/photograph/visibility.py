@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy.ndimage import map_coordinates
 
-from processing.face_landmarks import DetectedFace
+from processing.detected_face import DetectedFace
 from processing.landmarks import FACE_OVAL, LANDMARKS
 from processing.photograph.refinement.patch import FacePatch, face_patch
 

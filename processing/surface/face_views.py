@@ -11,7 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from processing.face_landmarks import DetectedFace, FaceDetector
+from processing.detected_face import DetectedFace
+from processing.face_landmarks import FaceDetector
 from processing.landmarks import LANDMARKS
 from processing.rendering.camera import Camera
 from processing.rendering.scene import OffscreenScene

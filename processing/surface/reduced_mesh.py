@@ -1,15 +1,14 @@
-"""A surface with fewer vertices, and how far it is from the one it was made of."""
+"""A surface with fewer vertices."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from processing.inputs import Texture
-from processing.rendering.scene import OffscreenScene
 from processing.surface.mesh import Mesh, make_mesh
 from processing.surface.mesh_topology import shapes_of
 
@@ -18,58 +17,22 @@ _CUBES_CROSSED: Final = 1.1
 _COARSER: Final = 1.1
 _MOST_ROUNDS: Final = 20
 _LARGEST_TABLE: Final = 2**25
-_SAMPLES: Final = 10_000
 _AXES_SAMPLE: Final = 50_000
-_ERROR_QUANTILE: Final = 0.99
 
 
-@dataclass(frozen=True, slots=True)
-class ReducedMesh:
-    """A surface with fewer vertices.
-
-    Parameters
-    ----------
-    mesh : Mesh
-    error_mm : float
-        99 % of the full surface's vertices lie nearer to the reduced surface,
-        by exact distances of a sample of 10,000. The scan's own noise, which
-        the reduction averages, is part of it.
-    bias_mm : float
-        Mean signed distance of the same sample to the reduced surface, positive
-        where the full one lies outside: what a volume would notice, mm3 per mm2.
-    """
-
-    mesh: Mesh = field(repr=False)
-    error_mm: float
-    bias_mm: float
-
-
-def reduced(mesh: Mesh, most_vertices: int) -> ReducedMesh:
-    """Cluster the vertices of a surface until few enough are left, and measure the error.
+def clustered(mesh: Mesh, most_vertices: int) -> Mesh:
+    """Cluster the vertices of a surface until few enough are left, for looking at.
 
     Vertices in one cube of a grid become their mean, weighted by area
     (Rossignac and Borrel 1993). The grid lies along the principal axes of the
-    scan, so that the result does not depend on how the scan lies.
+    scan, so that the result does not depend on how the scan lies. Normals are the
+    means of the full surface's, which a scan's noise spoils less.
 
     Parameters
     ----------
     mesh : Mesh
     most_vertices : int
-        A surface with no more comes back as it is, with no error.
-    """
-    if len(mesh.vertices_mm) <= most_vertices:
-        return ReducedMesh(mesh, 0.0, 0.0)
-    fewer = clustered(mesh, most_vertices)
-    distances = _distances_of_sample(mesh, fewer)
-    return ReducedMesh(
-        fewer, float(np.quantile(np.abs(distances), _ERROR_QUANTILE)), float(distances.mean())
-    )
-
-
-def clustered(mesh: Mesh, most_vertices: int) -> Mesh:
-    """The reduced surface of `reduced` alone, for looking at.
-
-    Normals are the means of the full surface's, which a scan's noise spoils less.
+        A surface with no more comes back as it is.
     """
     if len(mesh.vertices_mm) <= most_vertices:
         return mesh
@@ -149,17 +112,3 @@ def _surviving(
     _, first = np.unique((low * count + middle) * count + high, return_index=True)
     kept = whole[np.sort(first)]
     return triangles[kept], kept
-
-
-def _distances_of_sample(full: Mesh, fewer: Mesh) -> NDArray[np.float64]:
-    """Signed exact distances of a sample of the full surface, away from its border."""
-    inner = np.flatnonzero(~full.border)
-    if not len(inner):
-        inner = np.arange(len(full.vertices_mm))
-    sample = inner[:: max(1, len(inner) // _SAMPLES)]
-    with OffscreenScene(fewer.vertices_mm, fewer.triangles) as scene:
-        feet = scene.closest_points(full.vertices_mm[sample])
-    apart = full.vertices_mm[sample] - feet
-    inside = np.einsum("ij,ij->i", apart, full.normals[sample]) < 0
-    signed: NDArray[np.float64] = np.linalg.norm(apart, axis=1) * np.where(inside, -1.0, 1.0)
-    return signed

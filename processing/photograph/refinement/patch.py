@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from processing.face_landmarks import DetectedFace
+from processing.detected_face import DetectedFace
 from processing.landmarks import LANDMARKS
 from processing.photograph.scale import IRIS_DIAMETER_MM, iris_diameter_px
 from processing.resampling import affinely_resampled

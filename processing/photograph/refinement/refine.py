@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from processing.face_landmarks import DetectedFace
+from processing.detected_face import DetectedFace
 from processing.photograph.refinement.brows import locate_brows
 from processing.photograph.refinement.contour import locate_contour
 from processing.photograph.refinement.irises import locate_irises

@@ -9,7 +9,8 @@ from PIL import Image
 from scipy.ndimage import map_coordinates
 from skimage import data
 
-from processing.face_landmarks import DetectedFace, FaceDetector
+from processing.detected_face import DetectedFace
+from processing.face_landmarks import FaceDetector
 from processing.face_model import find_face_model
 from processing.landmarks import LANDMARKS
 

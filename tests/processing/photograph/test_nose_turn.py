@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
-from processing.face_landmarks import DetectedFace, FaceDetector
+from processing.detected_face import DetectedFace
+from processing.face_landmarks import FaceDetector
 from processing.landmarks import LANDMARKS
 from processing.photograph.nose_mirror import RELIEF, middle_of_nose
 from processing.photograph.nose_turn import NoseTurn, turn_by_nose

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from processing.face_landmarks import DetectedFace, FaceDetector, face_with_pose
+from processing.detected_face import DetectedFace, face_with_pose
+from processing.face_landmarks import FaceDetector
 from processing.face_model import CANONICAL_LANDMARKS, canonical_face, find_face_model
 from processing.landmarks import LANDMARKS
 from processing.photograph.frame import FaceInputs, face_frame

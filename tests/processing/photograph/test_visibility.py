@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from processing.face_landmarks import DetectedFace, FaceDetector
+from processing.detected_face import DetectedFace
+from processing.face_landmarks import FaceDetector
 from processing.face_model import find_face_model
 from processing.phantom.phantom import PhantomSpec, make_phantom
 from processing.photograph.visibility import Visibility, visibility_of

@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from processing.face_landmarks import DetectedFace, FaceDetector
+from processing.detected_face import DetectedFace
+from processing.face_landmarks import FaceDetector
 from processing.landmarks import FACE_OVAL, LANDMARKS
 from processing.photograph.refinement.contour import locate_contour
 from processing.photograph.refinement.contour_chin import (

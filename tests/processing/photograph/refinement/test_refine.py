@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import map_coordinates
 
-from processing.face_landmarks import DetectedFace, FaceDetector
+from processing.detected_face import DetectedFace
+from processing.face_landmarks import FaceDetector
 from processing.landmarks import LANDMARKS
 from processing.photograph.refinement.refine import RefinedFace, refine
 from processing.photograph.scale import IRIS_DIAMETER_MM, iris_diameter_px

@@ -5,7 +5,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from processing.face_landmarks import DetectedFace, FaceDetector
+from processing.detected_face import DetectedFace
+from processing.face_landmarks import FaceDetector
 from processing.landmarks import LANDMARKS
 from processing.photograph.refinement.patch import (
     FacePatch,
