@@ -110,6 +110,8 @@ class _Choice:
     fitted: FittedPlane
     rival: FittedPlane | None = None
     rival_ratio: float = 0.0
+    share: float = 1.0
+    """Of the facial region, that was not outlined."""
 
 
 def fit_midsagittal_plane(
@@ -143,11 +145,12 @@ def fit_midsagittal_plane(
         return _placed(face, landmarks, 1.0, landmarks, {})
     frame = moved_frame(face.frame, landmarks)
     candidates = looked_up(region_mask(), face.mesh, frame)
-    outlined = area is not None and bool(area.any())
-    if area is not None and outlined:
-        candidates &= ~_with_mirror_image(face, area, landmarks)
     registration = Registration(face.mesh)
-    upper = registration.ordered(candidates & _in_upper_face(face))
+    outlined = area if area is not None and area.any() else None
+    upper_face = candidates & _in_upper_face(face)
+    if outlined is not None:
+        upper_face &= ~_with_mirror_image(face, outlined, landmarks)
+    upper = registration.ordered(upper_face)
     if options.plane is PlaneMethod.UPPER_FACE:
         alone = registration.annealed(landmarks, upper)
         fitted = None if alone is None else refined(registration, alone, upper, SYMMETRIC_LOSS)
@@ -155,8 +158,9 @@ def fit_midsagittal_plane(
             return None
         plane = fitted.with_uncertainty()
         return _placed(face, plane, fitted.symmetric_fraction, landmarks, {LANDMARKS: landmarks})
-    ordered = registration.ordered(candidates)
-    choice = _chosen(registration, landmarks, ordered, sought=not outlined)
+    choice = _chosen(registration, landmarks, registration.ordered(candidates))
+    if outlined is not None:
+        choice = _beside_outlined(face, registration, candidates, outlined, landmarks, choice)
     if choice is None:
         return None
     alternatives = {LANDMARKS: landmarks}
@@ -169,7 +173,7 @@ def fit_midsagittal_plane(
         if choice.rival_ratio > RIVAL_LIMIT:
             between = plane.shift_to(choice.rival.plane)
             plane = plane.with_covariance(plane.covariance + np.outer(between, between))
-    remaining = choice.fitted.symmetric_fraction
+    remaining = choice.share * choice.fitted.symmetric_fraction
     return _placed(face, plane, remaining, landmarks, alternatives, choice.rival_ratio)
 
 
@@ -177,14 +181,12 @@ def _chosen(
     registration: Registration,
     landmarks: MirrorPlane,
     ordered: NDArray[np.intp],
-    *,
-    sought: bool,
 ) -> _Choice | None:
-    """The plane; also beside a deficit that is to be sought."""
+    """The plane that all of a face shares, or one beside a deficit, by their evidence."""
     rough = registration.annealed(landmarks, ordered)
     shared = None if rough is None else refined(registration, rough, ordered, SYMMETRIC_LOSS)
-    if shared is None or not sought:
-        return None if shared is None else _Choice(shared)
+    if shared is None:
+        return None
     others = beside_deficit(
         registration,
         shared,
@@ -194,6 +196,35 @@ def _chosen(
     )
     chosen = max([shared, *others], key=lambda each: _evidence(each, shared))
     return _against_rivals(chosen, [shared, *others])
+
+
+def _beside_outlined(
+    face: FoundFace,
+    registration: Registration,
+    candidates: NDArray[np.bool_],
+    outlined: NDArray[np.bool_],
+    landmarks: MirrorPlane,
+    sought: _Choice | None,
+) -> _Choice | None:
+    """The plane of what lies outside an outlined area and its mirror image.
+
+    A large deficit displaces the landmarks, and with them the mirror image of the
+    area: so the plane that was sought without the outline is a start as well, and
+    the mirror image is taken anew on each plane that is found. What is left should
+    be symmetric; of the two the one counts under which more of it is.
+    """
+    fits = []
+    for start in (landmarks, *([] if sought is None else [sought.fitted.plane])):
+        left = registration.ordered(candidates & ~_with_mirror_image(face, outlined, start))
+        rough = registration.annealed(start, left) if start is landmarks else start
+        first = None if rough is None else refined(registration, rough, left, SYMMETRIC_LOSS)
+        if first is None:
+            continue
+        left = registration.ordered(candidates & ~_with_mirror_image(face, outlined, first.plane))
+        again = refined(registration, first.plane, left, SYMMETRIC_LOSS)
+        if again is not None:
+            fits.append(_Choice(again, share=len(left) / max(int(candidates.sum()), 1)))
+    return max(fits, key=lambda each: each.fitted.symmetric_fraction, default=None)
 
 
 def _evidence(fitted: FittedPlane, shared: FittedPlane) -> float:

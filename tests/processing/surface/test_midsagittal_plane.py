@@ -17,6 +17,7 @@ from processing.surface.landmarks import FoundFace
 from processing.surface.mesh import Mesh, make_mesh
 from processing.surface.midsagittal import (
     LANDMARKS,
+    REMAINING_LIMIT,
     RIVAL_LIMIT,
     UPPER_FACE,
     MidsagittalPlane,
@@ -162,6 +163,27 @@ def test_a_given_area_and_its_mirror_image_take_no_part(symmetric_face: Mesh) ->
     worse = hollow.vertices_mm - area[:, None] * 6.0 * hollow.normals
     fitted = _fitted(_face(make_mesh(worse, hollow.triangles)), area=area)
     assert max(_error(fitted.plane)) < 0.02
+
+
+@pytest.mark.parametrize("off_deg", [1.0, 4.0])
+def test_an_outlined_area_over_most_of_a_hemiface_leaves_the_plane_where_it_is(
+    symmetric_face: Mesh, off_deg: float
+) -> None:
+    """A strip is left to fit; from the landmarks alone the fit ended 4 degrees away."""
+    hollow = _hollowed(symmetric_face, 8.0, 65.0)
+    outlined = np.linalg.norm(hollow.vertices_mm - symmetric_face.vertices_mm, axis=1) > 0.1
+    assert outlined.mean() > 0.4
+    fitted = _fitted(_face(_noisy(hollow), off_deg=off_deg), area=outlined)
+    assert max(_error(fitted.plane)) < 0.5
+
+
+def test_an_outlined_area_that_leaves_next_to_nothing_leaves_no_plane_to_trust(
+    symmetric_face: Mesh,
+) -> None:
+    hollow = _hollowed(symmetric_face, 20.0, 80.0)
+    outlined = np.linalg.norm(hollow.vertices_mm - symmetric_face.vertices_mm, axis=1) > 0.1
+    fitted = fit_midsagittal_plane(_face(_noisy(hollow)), SurfaceOptions(), area=outlined)
+    assert fitted is None or fitted.remaining < REMAINING_LIMIT
 
 
 def test_an_empty_area_changes_nothing(hemifacial: Mesh) -> None:
