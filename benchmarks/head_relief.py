@@ -33,6 +33,7 @@ from processing.face_landmarks import FaceDetector
 from processing.face_model import find_face_model
 from processing.landmarks import LANDMARKS
 from processing.photograph.frame import levelled_points
+from processing.photograph.nose_in_even_face import midpoints_beside_irises, yaw_of_midpoints
 from processing.photograph.nose_mirror import RELIEF as RELIEF_OF_NOSE
 from processing.photograph.nose_mirror import middle_of_nose
 from processing.photograph.refinement.refine import refine
@@ -40,7 +41,11 @@ from processing.photograph.relief_table import RELIEF, RELIEF_DEVIATION
 
 LARGEST_YAW_DEG: Final = 8.0
 NEARLY_FRONTAL_DEG: Final = 3.0
+# Photographs of heads that are turned more are refused.
+ACCEPTED_YAW_DEG: Final = 5.0
 FIRST_HEAD: Final = 500
+# From the root of the nose down its ridge to its tip and base; one of each pair of the alae.
+NOSE: Final = (9, 8, 168, 6, 197, 195, 5, 4, 1, 19, 94, 2, 164, 64, 97, 98, 129, 49, 133)
 
 Array = NDArray[np.float64]
 
@@ -49,13 +54,15 @@ Array = NDArray[np.float64]
 class TurnedHead:
     """Midpoints of all pairs in one picture, in distances between the pupils.
 
-    As (478, 2); and how far aside the middle of the nose is seen.
+    As (478, 2) in the picture as it is; how far aside, (478,), with the surroundings of
+    the nose made even; and how far aside the middle of the nose is by its mirror image.
     """
 
     identity: int
     yaw_deg: float
     pitch_deg: float
     midpoints: Array = field(repr=False)
+    evenly_surrounded: Array = field(repr=False)
     nose_aside: float
 
 
@@ -76,13 +83,16 @@ def turned_heads(
             refined = refine(picture.pixels, faces[0], detector.mirror)
             face = replace(faces[0], points_px=refined.points_px)
             middle = middle_of_nose(picture.pixels, face, detector.mirror)
-            if middle is None:
+            even = midpoints_beside_irises(picture.pixels, face, detector)
+            if middle is None or even is None:
                 continue
             levelled, _, _ = levelled_points(face.points_px)
             pupils = [LANDMARKS[f"iris_centre_{side}"] for side in ("right", "left")]
             distance = float(np.ptp(levelled[pupils, 0]))
             midpoints = (levelled + levelled[detector.mirror]) / 2 / distance
-            heads.append(TurnedHead(identity, float(yaw), float(pitch), midpoints, middle.aside))
+            heads.append(
+                TurnedHead(identity, float(yaw), float(pitch), midpoints, even, middle.aside)
+            )
     return heads
 
 
@@ -110,19 +120,38 @@ def measured_relief(heads: Sequence[TurnedHead], mirror: NDArray[np.int64]) -> t
 
 
 def print_nose(heads: Sequence[TurnedHead]) -> None:
-    """What `processing.photograph.nose_mirror` holds, and how far it errs."""
+    """What `processing.photograph` holds of the nose: relief, deviation, and how far yaw errs."""
     true = np.array([each.yaw_deg for each in heads])
     sines = np.sin(np.radians(true))
+    even = np.array([each.evenly_surrounded for each in heads])
+    relief = _slope(sines[:, None], even)
+    scatter = (even - relief * sines[:, None]).std(axis=0)
+    print("\n| landmark along the nose | relief | deviation | in degrees of yaw |")
+    print("|---|---|---|---|")
+    for index in NOSE:
+        stands_out, deviation = 1000 * relief[index], 1000 * scatter[index]
+        degrees = np.degrees(deviation / stands_out)
+        print(f"| {index} | {stands_out:.0f} | {deviation:.1f} | {degrees:.2f} |")
     aside = np.array([each.nose_aside for each in heads])
-    relief = float(_slope(sines, aside))
-    print(f"\nnose: relief {relief:.3f}, in use {RELIEF_OF_NOSE:.3f}")
-    for what, chosen in (("all", RELIEF_OF_NOSE), ("with the relief of these heads", relief)):
-        error = np.degrees(np.arcsin(np.clip(aside / chosen, -1, 1))) - true
-        nearly = np.abs(true) <= NEARLY_FRONTAL_DEG
+    taken = np.abs(true) <= ACCEPTED_YAW_DEG
+    of_middle = float(_slope(sines[taken], aside[taken]))
+    print(
+        f"\nmiddle of the nose by its mirror image: relief {of_middle:.3f}, in use {RELIEF_OF_NOSE}"
+    )
+    by_middle = np.degrees(np.arcsin(np.clip(aside / of_middle, -1, 1)))
+    by_detector = np.array([yaw_of_midpoints(each.evenly_surrounded) for each in heads])
+    nearly = np.abs(true) <= NEARLY_FRONTAL_DEG
+    for what, yaw in (("its mirror image", by_middle), ("the detector", by_detector)):
+        error = yaw - true
         print(
-            f"yaw by the nose, {what}: RMS error {np.sqrt((error**2).mean()):.2f} deg, within "
-            f"{NEARLY_FRONTAL_DEG:g} deg of the front {np.sqrt((error[nearly] ** 2).mean()):.2f}"
+            f"yaw by {what}: RMS error {_rms(error):.2f} deg, within {ACCEPTED_YAW_DEG:g} deg of "
+            f"the front {_rms(error[taken]):.2f}, "
+            f"within {NEARLY_FRONTAL_DEG:g} {_rms(error[nearly]):.2f}"
         )
+
+
+def _rms(error: Array) -> float:
+    return float(np.sqrt((error**2).mean()))
 
 
 def _slope(turn: Array, shift: Array) -> Array:

@@ -50,7 +50,7 @@ from benchmarks.photographs.warped import BasePicture, standard_warps
 from benchmarks.tables import Table
 from processing.face_landmarks import FaceDetector
 from processing.face_model import find_face_model
-from processing.rendering.probe import rendering_works
+from processing.rendering.probe import why_rendering_fails
 
 FIRST_SYMMETRIC_HEAD: Final = 100
 FIRST_ONE_SIDED_HEAD: Final = 200
@@ -91,7 +91,7 @@ class Bench:
     @cached_property
     def _model(self) -> HeadModel | None:
         folder = self._folder / "faces" / "ict"
-        missing = rendering_works()
+        missing = why_rendering_fails()
         if not folder.is_dir():
             missing = "their model is not there"
         if missing is not None:

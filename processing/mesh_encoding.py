@@ -26,13 +26,17 @@ def encode_stl(surface: Surface) -> bytes:
     Parameters
     ----------
     surface : Surface
-        A triangle without area gets the normal (0, 0, 0).
+        A triangle without area, or with a corner that is not finite, gets the normal
+        (0, 0, 0).
     """
     corners = surface.vertices_mm[surface.triangles]
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
-    records = np.zeros(len(corners), _STL_TRIANGLE)
-    records["normal"] = np.divide(normals, lengths, out=np.zeros_like(normals), where=lengths > 0)
+    # What is not finite is written as it is; it has no normal, and whoever reads it refuses it.
+    with np.errstate(invalid="ignore"):
+        normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        lengths = np.linalg.norm(normals, axis=1, keepdims=True)
+        known = (lengths > 0) & np.isfinite(lengths)
+        records = np.zeros(len(corners), _STL_TRIANGLE)
+        records["normal"] = np.divide(normals, lengths, out=np.zeros_like(normals), where=known)
     records["corners"] = corners
     count = len(records).to_bytes(4, "little")
     return _STL_HEADER.ljust(_STL_HEADER_BYTES) + count + records.tobytes()

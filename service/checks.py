@@ -19,7 +19,7 @@ import httpx
 from dicom_nodes.network.verification_scu import echo
 from processing.face_model import find_face_model
 from processing.measurement import PermanentFault, TransientFault
-from processing.rendering.probe import rendering_works
+from processing.rendering.probe import why_rendering_fails
 from service.catalogue.database import catalogue_url, open_database, schema_revisions
 from service.catalogue.stored_bytes import open_stored_bytes
 from service.data_folder_lock import is_held
@@ -192,7 +192,7 @@ def mediapipe(settings: Settings) -> Outcome:
 
 def rendering() -> Outcome:
     """Whether pictures can be drawn off screen."""
-    fault = rendering_works()
+    fault = why_rendering_fails()
     if fault is None:
         return Outcome(Verdict.OK, "a frame was drawn off screen")
     finding, _, advice = fault.partition("; ")

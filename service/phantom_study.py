@@ -17,7 +17,7 @@ from processing.measurement import PermanentFault
 from processing.mesh_encoding import encode_stl
 from processing.phantom.phantom import Phantom, PhantomSpec, make_pair, make_phantom
 from processing.phantom.truth import truth_as_json
-from processing.rendering.probe import rendering_works
+from processing.rendering.probe import why_rendering_fails
 from service.wrapping import new_study_uid
 
 TRUTH_FILE: Final = "truth.json"
@@ -125,7 +125,7 @@ def studies_as_json(studies: Sequence[PhantomStudy]) -> dict[str, Any]:
 
 
 def _check_rendering() -> None:
-    missing = rendering_works()
+    missing = why_rendering_fails()
     if missing is not None:
         raise PermanentFault(f"a phantom cannot be drawn on this machine: {missing}")
 

@@ -115,7 +115,7 @@ class Phantom:
 def make_phantom(spec: PhantomSpec, model: Path) -> Phantom:
     """Make a phantom.
 
-    The photograph needs OpenGL; ask `processing.rendering.probe.rendering_works`
+    The photograph needs OpenGL; ask `processing.rendering.probe.why_rendering_fails`
     first on a machine that was never tried.
 
     Parameters

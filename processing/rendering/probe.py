@@ -27,7 +27,7 @@ with OffscreenScene(triangle, [[0, 1, 2]], background=(0, 0, 0)) as scene:
 """
 
 
-def rendering_works() -> str | None:
+def why_rendering_fails() -> str | None:
     """Draw one frame in a child process.
 
     A child, because VTK ends the process with a segmentation fault where a

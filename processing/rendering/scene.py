@@ -2,7 +2,7 @@
 
 Drawing needs OpenGL through EGL; casting rays and projecting points do not.
 Where a library of OpenGL is missing, VTK kills the process instead of raising:
-ask `processing.rendering.probe.rendering_works` before the first picture.
+ask `processing.rendering.probe.why_rendering_fails` before the first picture.
 """
 
 from __future__ import annotations

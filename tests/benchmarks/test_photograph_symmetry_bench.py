@@ -12,12 +12,12 @@ from benchmarks.photographs.painting import IRIS_DIAMETER_MM
 from benchmarks.photographs.rendered import HeadSpec, rendered, shared_data
 from benchmarks.photographs.warped import Structure, Warp
 from processing.measurement import Side
-from processing.rendering.probe import rendering_works
+from processing.rendering.probe import why_rendering_fails
 
 
 @pytest.fixture(scope="module", autouse=True)
 def needs_rendering() -> None:
-    missing = rendering_works()
+    missing = why_rendering_fails()
     if missing is not None:
         pytest.skip(missing)
 

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.surface_symmetry import TABLES, main
 from benchmarks.surfaces import watched as watched_module
-from processing.rendering.probe import rendering_works
+from processing.rendering.probe import why_rendering_fails
 from processing.surface import symmetry
 
 
@@ -24,8 +24,9 @@ def test_watching_leaves_the_measurement_as_it_was() -> None:
 def test_the_benchmark_makes_every_table(
     tmp_path: Path, table: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if not rendering_works():
-        pytest.skip("no OpenGL library: nothing can be rendered")
+    missing = why_rendering_fails()
+    if missing is not None:
+        pytest.skip(missing)
     written = tmp_path / "results.json"
     main(["--quick", "--only", table, "--json", str(written)])
     (result,) = json.loads(written.read_text()).values()

@@ -59,3 +59,17 @@ def test_obj_keeps_colours_and_stl_normals_point_outward() -> None:
 def test_a_triangle_without_area_gets_no_normal_and_no_warning() -> None:
     surface = Surface(np.zeros((3, 3)), np.array([[0, 1, 2]], np.int32), source="point")
     assert encode_stl(surface)[84:96] == bytes(12)
+
+
+def test_a_corner_that_is_not_finite_is_written_as_it_is_and_has_no_normal() -> None:
+    solid = ball()
+    for value in (np.nan, np.inf):
+        vertices = solid.vertices_mm.copy()
+        vertices[3] = value
+        data = encode_stl(Surface(vertices, solid.triangles, "broken"))
+        records = np.frombuffer(data[84:], np.dtype([("floats", "<f4", 12), ("more", "<u2")]))
+        broken = (solid.triangles == 3).any(axis=1)
+        floats = records["floats"].reshape(-1, 4, 3)
+        assert (floats[broken, 0] == 0).all()
+        assert (np.linalg.norm(floats[~broken, 0], axis=1) > 0.99).all()
+        assert not np.isfinite(floats[broken, 1:]).all()

@@ -8,14 +8,14 @@ from processing.rendering import probe
 
 
 def test_this_machine_can_draw() -> None:
-    assert probe.rendering_works() is None
+    assert probe.why_rendering_fails() is None
 
 
 def test_a_crash_of_vtk_is_told_and_does_not_end_the_process(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("VTK_DEFAULT_OPENGL_WINDOW", "no such window")
-    told = probe.rendering_works()
+    told = probe.why_rendering_fails()
     assert told is not None
     assert "VTK_DEFAULT_OPENGL_WINDOW" in told
     assert "\n" not in told
