@@ -33,7 +33,7 @@ _MOST_ROWS: Final = 120
 _EDGE_WIDTH: Final = 0.02
 
 # How far aside the middle is seen for a sine of yaw of 1, by benchmarks/head_relief.py.
-RELIEF: Final = 0.551
+RELIEF: Final = 0.543
 # The luminance of sRGB's primaries (ITU-R BT.601), near enough for edges; added to it
 # before the logarithm, so that noise in black does not become contrast.
 _LUMINANCE: Final = np.array([0.299, 0.587, 0.114])
