@@ -34,6 +34,15 @@ def analysis(surface_analysis: Analysis, model: Path) -> Analysis:
     )
 
 
+def test_an_area_that_comes_back_is_known_as_our_own_and_no_reviewers(
+    analysis: Analysis, model: Path, tmp_path: Path, made_at: datetime
+) -> None:
+    written = write_surface_segmentation(
+        "affected-area", analysis, [model], tmp_path / "area.dcm", key="k", made_at=made_at
+    )
+    assert read_header(written.path).is_own
+
+
 def test_area_is_a_mesh_in_the_frame_of_the_scan(
     analysis: Analysis, model: Path, tmp_path: Path, made_at: datetime
 ) -> None:
