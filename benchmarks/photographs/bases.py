@@ -82,7 +82,7 @@ def _portraits(
         if name == "portrait 4":
             yield name, pixels, True
     # skimage carries no types for its pictures.
-    whole: Pixels = data.astronaut()  # type: ignore[no-untyped-call]
+    whole: Pixels = data.astronaut()  # type: ignore[no-untyped-call]  # no stubs
     astronaut = whole[0:250, 100:350]
     size = (astronaut.shape[1] * _ASTRONAUT_ENLARGED, astronaut.shape[0] * _ASTRONAUT_ENLARGED)
     large = np.asarray(cv2.resize(astronaut, size, interpolation=cv2.INTER_CUBIC), np.uint8)

@@ -176,7 +176,7 @@ def _of_distance(distance: Callable[[Array], Array], reach_mm: float) -> Surface
     image.SetOrigin(-reach_mm, -reach_mm, -reach_mm)
     # vtk's conversion carries no types.
     image.GetPointData().SetScalars(
-        numpy_support.numpy_to_vtk(values, deep=True)  # type: ignore[no-untyped-call]
+        numpy_support.numpy_to_vtk(values, deep=True)  # type: ignore[no-untyped-call]  # no stubs
     )
     edges = vtkFlyingEdges3D()
     edges.SetInputData(image)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from processing.detected_face import DetectedFace
+from processing.photograph.brightness import log_brightness_of
 from processing.photograph.refinement.patch import FacePatch, face_patch
 
 _PUPIL_DISTANCE_PX: Final = 160.0
@@ -34,10 +35,6 @@ _EDGE_WIDTH: Final = 0.02
 
 # How far aside the middle is seen for a sine of yaw of 1, by benchmarks/head_relief.py.
 RELIEF: Final = 0.543
-# The luminance of sRGB's primaries (ITU-R BT.601), near enough for edges; added to it
-# before the logarithm, so that noise in black does not become contrast.
-_LUMINANCE: Final = np.array([0.299, 0.587, 0.114])
-_DARKEST: Final = 12.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +112,7 @@ def _edges_of_nose(patch: FacePatch) -> NDArray[np.float64]:
     """
     right, left = (patch.point(f"iris_centre_{side}") for side in ("right", "left"))
     distance = float(left[0] - right[0])
-    light = np.log(patch.pixels @ _LUMINANCE + _DARKEST)
+    light = log_brightness_of(patch.pixels)
     upright = np.abs(gaussian_filter(light, _EDGE_WIDTH * distance, order=(0, 1)))
     level = gaussian_filter(light, _EDGE_WIDTH * distance, order=(1, 0))
 

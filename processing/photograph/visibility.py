@@ -22,6 +22,7 @@ from scipy.ndimage import map_coordinates
 
 from processing.detected_face import DetectedFace
 from processing.landmarks import FACE_OVAL, LANDMARKS
+from processing.photograph.brightness import brightness_of
 from processing.photograph.refinement.patch import FacePatch, face_patch
 
 Grey = NDArray[np.float64]
@@ -44,7 +45,6 @@ _PUPIL_DISTANCE_PX: Final = 120.0
 _PUPIL_DISTANCE_MM: Final = 63.0
 # Added to the brightness (0 to 255) that others are divided by, so that black is no infinity.
 _DARK: Final = 10.0
-_LUMA: Final = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ def visibility_of(
         If pupils or irises have no extent.
     """
     patch = face_patch(pixels, face, mirror, _PUPIL_DISTANCE_PX)
-    grey: Grey = patch.pixels @ np.array(_LUMA)
+    grey: Grey = brightness_of(patch.pixels)
     right = _eye(patch, grey)
     left = _eye(patch.mirrored(), grey[:, ::-1])
     skin = (right.skin + left.skin) / 2 + _DARK

@@ -239,34 +239,6 @@ class OffscreenScene:
                 met[index] = int(number.get())
         return hits, met
 
-    def closest_points(self, points_mm: ArrayLike) -> NDArray[np.float64]:
-        """The points of the surface nearest to given ones.
-
-        Works without OpenGL. Some microseconds for each point near the surface,
-        far more for one that is far away.
-
-        Parameters
-        ----------
-        points_mm : (k, 3) array_like
-            In the frame of the surface.
-
-        Returns
-        -------
-        (k, 3) float64 array
-        """
-        from vtkmodules.vtkCommonCore import reference
-        from vtkmodules.vtkCommonDataModel import vtkGenericCell
-
-        points = np.asarray(points_mm, dtype=np.float64).reshape(-1, 3)
-        locator: Any = self._search_tree()  # as in `first_hits`
-        nearest = np.empty_like(points)
-        work, cell, part, squared = vtkGenericCell(), reference(0), reference(0), reference(0.0)
-        foot = [0.0] * 3
-        for index, point in enumerate(points):
-            locator.FindClosestPoint(point, foot, work, cell, part, squared)
-            nearest[index] = foot
-        return nearest
-
     def project(self, camera: Camera, points_mm: ArrayLike) -> NDArray[np.float64]:
         """Where points appear in the picture; see `Camera.project`."""
         return camera.project(points_mm)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from processing.photograph.brightness import log_brightness_of
 from processing.photograph.refinement.patch import FacePatch, Located
 from processing.resampling import affinely_resampled
 
@@ -26,11 +27,6 @@ _GRAIN_PX: Final = 2.0**-12
 
 # As far as bicubic interpolation reaches, and one more.
 _SUPPORT_PX: Final = 3
-
-# Added before the logarithm, so that noise in black does not become contrast.
-_DARKEST: Final = 12.0
-# The luminance of sRGB's primaries (ITU-R BT.601), near enough for edges.
-_LUMINANCE: Final = np.array([0.299, 0.587, 0.114])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,8 +65,7 @@ class Window:
 
         A difference of it is a contrast and does not change with the exposure.
         """
-        light: NDArray[np.float64] = np.log(self.pixels @ _LUMINANCE + _DARKEST)
-        return light
+        return log_brightness_of(self.pixels)
 
 
 def window(

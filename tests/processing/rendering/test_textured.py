@@ -108,9 +108,3 @@ def test_normals_that_are_given_are_lit() -> None:
         assert scene.render(FRONT)[50, 50].mean() > dark + 30
     with pytest.raises(ValueError, match="normals"):
         OffscreenScene(SQUARE, TRIANGLES, normals=aside[:3])
-
-
-def test_the_nearest_point_of_the_surface_is_found() -> None:
-    with OffscreenScene(SQUARE, TRIANGLES) as scene:
-        nearest = scene.closest_points([[10.0, 20.0, 7.0], [80.0, 0.0, -3.0]])
-    np.testing.assert_allclose(nearest, [[10.0, 20.0, 0.0], [50.0, 0.0, 0.0]], atol=1e-9)
