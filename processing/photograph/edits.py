@@ -9,19 +9,20 @@ the name of its file. ``landmarks`` is also the key of a published analysis.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from processing.json_documents import are_numbers, parsed, read_at_most, short
 from processing.landmarks import LANDMARKS
 from processing.measurement import RejectedInput
 
 _LARGEST_FILE_BYTES: Final = 1_000_000
 _LONGEST_IMAGE_NAME: Final = 1024
-_SHOWN_OF_A_NAME: Final = 40
+# No picture has so many.
+_MOST_PIXELS: Final = 2.0**31
 
 Point = tuple[float, float]
 
@@ -51,9 +52,7 @@ def read_edited_landmarks(path: Path) -> EditedLandmarks:
     OSError
         If it cannot be read.
     """
-    with path.open("rb") as file:
-        data = file.read(_LARGEST_FILE_BYTES + 1)
-    return edited_landmarks_from_json(data, path.name)
+    return edited_landmarks_from_json(read_at_most(path, _LARGEST_FILE_BYTES), path.name)
 
 
 def edited_landmarks_from_json(data: bytes, name: str) -> EditedLandmarks:
@@ -72,11 +71,7 @@ def edited_landmarks_from_json(data: bytes, name: str) -> EditedLandmarks:
     """
     if len(data) > _LARGEST_FILE_BYTES:
         raise RejectedInput(f"{name} is larger than {_LARGEST_FILE_BYTES} bytes: no landmarks file")
-    try:
-        document = json.loads(data)
-    # A deeply nested document exhausts the parser's recursion.
-    except (ValueError, RecursionError) as fault:
-        raise RejectedInput(f"{name} is no JSON document: {_short(fault)}") from fault
+    document = parsed(data, name)
     if not isinstance(document, dict):
         raise RejectedInput(f'{name} is no landmarks file: {{"landmarks": {{...}}}} is expected')
     image = document.get("image")
@@ -124,7 +119,7 @@ def unusable_edits(points: Mapping[str, Point], columns: int, rows: int) -> str 
     """
     unknown = sorted(set(points) - set(LANDMARKS))
     if unknown:
-        return f"The edited landmark '{_short(unknown[0])}' is not among the named landmarks."
+        return f"The edited landmark '{short(unknown[0])}' is not among the named landmarks."
     for name, (column, row) in points.items():
         # A place that is no number lies nowhere either.
         if not (-0.5 <= column <= columns - 0.5 and -0.5 <= row <= rows - 0.5):
@@ -138,25 +133,13 @@ def unusable_edits(points: Mapping[str, Point], columns: int, rows: int) -> str 
 def _known(landmark: str, name: str) -> str:
     if landmark not in LANDMARKS:
         raise RejectedInput(
-            f"{name}: '{_short(landmark)}' is not among the named landmarks "
+            f"{name}: '{short(landmark)}' is not among the named landmarks "
             f"({', '.join(list(LANDMARKS)[:3])} ...)"
         )
     return landmark
 
 
 def _point(landmark: str, place: object, name: str) -> Point:
-    if isinstance(place, list) and len(place) == 2 and all(map(_is_number, place)):
+    if isinstance(place, list) and len(place) == 2 and are_numbers(place, _MOST_PIXELS):
         return float(place[0]), float(place[1])
     raise RejectedInput(f"{name}: the place of {landmark} is not [column, row] in pixels")
-
-
-def _is_number(value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    # An integer may be too large for a float; no picture has so many pixels.
-    return abs(value) < 2**31 and math.isfinite(value)
-
-
-def _short(said: object) -> str:
-    words = "".join(each if each.isprintable() else "?" for each in str(said))
-    return words if len(words) <= _SHOWN_OF_A_NAME else words[: _SHOWN_OF_A_NAME - 1] + "…"

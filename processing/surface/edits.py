@@ -9,7 +9,6 @@ analysis holds landmarks and planes in the same form, and can be given as it is.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any, Final, TypeGuard
 import numpy as np
 
 from processing.inputs import SurfaceEdits
+from processing.json_documents import are_numbers, is_number, parsed, read_at_most, short
 from processing.landmarks import LANDMARKS
 from processing.measurement import Plane, RejectedInput, SurfacePatch
 
@@ -27,7 +27,8 @@ SURFACE_LANDMARKS: Final = frozenset({*LANDMARKS, "pogonion"})
 _LARGEST_FILE_BYTES: Final = 100_000_000
 _FARTHEST_MM: Final = 1e5
 _LONGEST_SURFACE_NAME: Final = 1024
-_SHOWN: Final = 40
+# Up to here a float holds every integer.
+_EXACT_BELOW: Final = 2.0**53
 
 Point = tuple[float, float, float]
 
@@ -47,9 +48,7 @@ def read_surface_edits_file(path: Path) -> SurfaceEdits:
     OSError
         If it cannot be read.
     """
-    with path.open("rb") as file:
-        data = file.read(_LARGEST_FILE_BYTES + 1)
-    return surface_edits_from_json(data, path.name)
+    return surface_edits_from_json(read_at_most(path, _LARGEST_FILE_BYTES), path.name)
 
 
 def surface_edits_from_json(data: bytes, name: str) -> SurfaceEdits:
@@ -79,11 +78,7 @@ def surface_edits_from_json(data: bytes, name: str) -> SurfaceEdits:
 def _document(data: bytes, name: str) -> dict[str, Any]:
     if len(data) > _LARGEST_FILE_BYTES:
         raise RejectedInput(f"{name} is larger than {_LARGEST_FILE_BYTES} bytes")
-    try:
-        document = json.loads(data)
-    # A deeply nested document exhausts the parser's recursion.
-    except (ValueError, RecursionError) as fault:
-        raise RejectedInput(f"{name} is no JSON document: {_short(fault)}") from fault
+    document = parsed(data, name)
     if not isinstance(document, dict):
         raise RejectedInput(f"{name}: a JSON object is expected")
     analyses = document.get("analyses")
@@ -98,7 +93,7 @@ def _landmarks(places: object, name: str) -> Mapping[str, Point]:
     unknown = sorted(set(places) - SURFACE_LANDMARKS)
     if unknown:
         raise RejectedInput(
-            f"{name}: '{_short(unknown[0])}' is not among the named landmarks "
+            f"{name}: '{short(unknown[0])}' is not among the named landmarks "
             f"({', '.join(sorted(SURFACE_LANDMARKS)[:3])} ...)"
         )
     return {landmark: _point(place, name, landmark) for landmark, place in places.items()}
@@ -128,7 +123,7 @@ def _area(document: Mapping[str, Any], name: str) -> SurfacePatch:
 def _rows_of_three(rows: object, what: str) -> np.ndarray[Any, np.dtype[np.float64]]:
     if isinstance(rows, list) and rows and all(isinstance(each, list) for each in rows):
         flat = [number for row in rows for number in row]
-        if all(len(row) == 3 for row in rows) and all(map(_is_number, flat)):
+        if all(len(row) == 3 for row in rows) and are_numbers(flat, _EXACT_BELOW):
             return np.array(flat, np.float64).reshape(-1, 3)
     raise RejectedInput(f"{what} are no lists of three numbers")
 
@@ -140,16 +135,4 @@ def _point(place: object, name: str, what: str) -> Point:
 
 
 def _is_place(value: object) -> TypeGuard[float]:
-    return _is_number(value) and abs(value) < _FARTHEST_MM
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    # An integer may be too large for a float.
-    return abs(value) < 2**53 and math.isfinite(value)
-
-
-def _short(said: object) -> str:
-    words = "".join(each if each.isprintable() else "?" for each in str(said))
-    return words if len(words) <= _SHOWN else words[: _SHOWN - 1] + "…"
+    return is_number(value, _FARTHEST_MM)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,12 +22,12 @@ from dicom_nodes.objects.study_context import StudyIdentity
 from dicom_nodes.objects.vl_photograph import write_vl_photograph
 from processing.inputs import Expression, View
 from processing.measurement import RejectedInput
+from tests.dicom_nodes.objects import photographs_of_others
 
 SourceWriter = Callable[..., Path]
 PIXELS = 0x7FE00010
 ITEM = b"\xfe\xff\x00\xe0"
 SEQUENCE_END = b"\xfe\xff\xdd\xe0\0\0\0\0"
-DATA = Path(os.environ.get("HEMIFACE_DATA", "../shared/data")) / "dicom" / "dicom4ortho"
 
 
 def _us(value: int) -> tuple[str, bytes]:
@@ -240,20 +239,12 @@ def test_spacing_that_is_none_is_ignored(write_source: SourceWriter, value: byte
     assert photograph.pixel_spacing_mm is None
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} is absent; set HEMIFACE_DATA")
-@pytest.mark.parametrize(
-    ("name", "view", "expression"),
-    [
-        ("EV01", View.RIGHT_PROFILE, Expression.REPOSE),
-        ("EV19", View.FRONTAL, Expression.SMILE),
-        ("EV22", View.LEFT_PROFILE, Expression.REPOSE),
-        ("EV43", View.FRONTAL, Expression.OTHER),
-    ],
-)
+@photographs_of_others.where_they_are
+@photographs_of_others.each_with_view_and_expression
 def test_photographs_of_another_writer_are_read(
     name: str, view: View, expression: Expression
 ) -> None:
-    (photograph,) = read_photographs(DATA / f"{name}.dcm")
+    (photograph,) = read_photographs(photographs_of_others.DATA / f"{name}.dcm")
     assert photograph.view is view
     assert photograph.expression is expression
     assert photograph.pixels.std() > 20

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -26,9 +25,9 @@ from dicom_nodes.objects.view_evidence import (
 from dicom_nodes.objects.views import write_view
 from processing.inputs import Expression, View
 from processing.measurement import RejectedInput
+from tests.dicom_nodes.objects import photographs_of_others
 
 SourceWriter = Callable[..., Path]
-DATA = Path(os.environ.get("HEMIFACE_DATA", "../shared/data")) / "dicom" / "dicom4ortho"
 FRONTAL, RIGHT_LATERAL, OBLIQUE = "399033003", "399198007", "260454004"
 MIRRORED, CLOSE_UP, MOUTH = "789135000", "789131009", "123851003"
 RIGHT, LEFT = "24028007", "7771000"
@@ -254,20 +253,12 @@ def test_picture_that_is_coded_as_mirrored_is_turned_back(
     assert (photograph.pixels == picture[:, ::-1]).all()
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} is absent; set HEMIFACE_DATA")
-@pytest.mark.parametrize(
-    ("name", "view", "expression"),
-    [
-        ("EV01", View.RIGHT_PROFILE, Expression.REPOSE),
-        ("EV19", View.FRONTAL, Expression.SMILE),
-        ("EV22", View.LEFT_PROFILE, Expression.REPOSE),
-        ("EV43", View.FRONTAL, Expression.OTHER),
-    ],
-)
+@photographs_of_others.where_they_are
+@photographs_of_others.each_with_view_and_expression
 def test_header_of_a_photograph_of_another_writer_tells_view_and_expression(
     name: str, view: View, expression: Expression
 ) -> None:
-    header = read_header(DATA / f"{name}.dcm")
+    header = read_header(photographs_of_others.DATA / f"{name}.dcm")
     assert (header.view, header.expression) == (view, expression)
 
 
