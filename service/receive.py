@@ -30,6 +30,7 @@ from service.catalogue.database import DATABASE_FAULTS, Database, open_database
 from service.catalogue.stored_bytes import StoredBytes, open_stored_bytes
 from service.instruments import RECEIVED
 from service.listening import listen_options
+from service.offered_services import offered_services
 from service.settings import Settings
 
 INSTANCES_PER_FOLDER: Final = 1000
@@ -258,12 +259,14 @@ def run_receiver(settings: Settings, slot: str, stopped: threading.Event) -> Non
     reception = Reception(
         database, stored, Keys(slot, stored), group_commit, settings.storage.reserve_bytes
     )
+    services = offered_services(settings, database, stored)
     listeners = [
         start_listening(
             options,
             reception.accept,
             place=reception.place,
             room=reception.has_room,
+            services=services,
             share_port=True,
         )
         for options in listen_options(settings)

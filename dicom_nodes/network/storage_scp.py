@@ -17,13 +17,14 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Final
 
-from pynetdicom import AE, evt
+from pynetdicom import AE
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.service_class import ServiceClass, StorageServiceClass
 from pynetdicom.sop_class import uid_to_service_class
 
 from dicom_nodes.network.admission import Admission, networks
 from dicom_nodes.network.direct_file import AlignedBlock, DirectFile
+from dicom_nodes.network.node_service import NodeService, dispatched, service_contexts
 from dicom_nodes.network.part10_header import encode_header, is_valid_uid, sop_uids_of_data_set
 from dicom_nodes.network.pynetdicom_cures import (
     ReceivingAssociation,
@@ -33,7 +34,7 @@ from dicom_nodes.network.pynetdicom_cures import (
 )
 from dicom_nodes.network.store_command import StoreRequest
 from dicom_nodes.network.tls import ServerTLS, server_context
-from dicom_nodes.network.verification_scp import VERIFICATION_SOP_CLASS, answer_echo
+from dicom_nodes.network.verification_scp import VERIFICATION
 from processing.measurement import PermanentFault, RejectedInput, TransientFault
 
 _ROOM_CHECKED_EVERY_BYTES: Final = 64 * 1024 * 1024
@@ -176,9 +177,10 @@ def start_listening(
     *,
     place: Callable[[], Path],
     room: Callable[[], bool],
+    services: Sequence[NodeService] = (),
     share_port: bool = False,
 ) -> Listener:
-    """Listen for C-STORE and C-ECHO.
+    """Listen for C-STORE, C-ECHO and what other services take.
 
     Parameters
     ----------
@@ -194,6 +196,8 @@ def start_listening(
         folder that exists. A file that did not become an `Arrival` is removed.
     room : callable
         False when the disk is so full that instances must be refused.
+    services : sequence of NodeService
+        Other services that are offered on the same port.
     share_port : bool
         Whether several processes listen on the same port (SO_REUSEPORT).
 
@@ -209,6 +213,7 @@ def start_listening(
         If the installed pynetdicom was not tried.
     """
     configure_pynetdicom()
+    offered = (VERIFICATION, *services)
     entity = AE(options.ae_title)
     entity.maximum_pdu_size = options.maximum_pdu_bytes
     entity.acse_timeout = options.acse_timeout_seconds
@@ -217,7 +222,7 @@ def start_listening(
     server = ReceivingServer(
         entity,
         (options.address, options.port),
-        contexts_for=lambda proposed: _supported_contexts(options, proposed),
+        contexts_for=lambda proposed: _supported_contexts(options, offered, proposed),
         store=_InstanceStore(accept, place, room).store,
         admission=Admission(
             called_ae_title=options.ae_title if options.require_called_ae_title else None,
@@ -226,7 +231,7 @@ def start_listening(
             maximum=options.maximum_associations,
             maximum_per_peer=options.maximum_associations_per_peer,
         ),
-        services={evt.EVT_C_ECHO: answer_echo},
+        services=dispatched(offered),
         ssl_context=server_context(options.tls) if options.tls else None,
         share_port=share_port,
     )
@@ -241,18 +246,23 @@ def is_storage_sop_class(uid: str) -> bool:
 
 
 def _supported_contexts(
-    options: ListenOptions, proposed: Sequence[PresentationContext]
+    options: ListenOptions,
+    offered: Sequence[NodeService],
+    proposed: Sequence[PresentationContext],
 ) -> list[PresentationContext]:
     sop_classes = frozenset(options.sop_classes)
 
+    of_services = {uid for service in offered for uid in service.sop_classes}
+
     def accepted(uid: str) -> bool:
+        if uid in of_services:
+            return False
         return uid in sop_classes if sop_classes else is_storage_sop_class(uid)
 
-    verification = [each for each in proposed if each.abstract_syntax == VERIFICATION_SOP_CLASS]
-    others = [each for each in proposed if each.abstract_syntax != VERIFICATION_SOP_CLASS]
-    return storage_contexts(others, accepted, options.transfer_syntaxes) + storage_contexts(
-        verification, lambda uid: True, ()
-    )
+    return [
+        *storage_contexts(proposed, accepted, options.transfer_syntaxes),
+        *service_contexts(offered, proposed),
+    ]
 
 
 class _Refusal(Exception):
