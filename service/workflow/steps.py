@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-import numpy as np
 import structlog
-from PIL import Image
 
 from dicom_nodes.network.peer import Peer
 from dicom_nodes.network.query_scu import find_instances
 from dicom_nodes.network.storage_scu import Fault, send_files
-from dicom_nodes.objects.measurement_report import Predecessor, write_measurement_report
-from dicom_nodes.objects.secondary_capture import write_secondary_capture
-from dicom_nodes.objects.surface_segmentation import write_surface_segmentation
 from processing.measurement import (
     Analysis,
     PermanentFault,
-    Picture,
     Status,
-    SurfacePatch,
     TransientFault,
     analysis_as_json,
     analysis_from_json,
@@ -43,7 +34,14 @@ from service.workflow import completion
 from service.workflow.delivery import DeliveryState
 from service.workflow.measuring import ANALYSIS_FILE, MeasureTask, ReadTask, Task
 from service.workflow.measuring_child import ChildDied, MeasuringChild
-from service.workflow.patches import patch_from_bytes
+from service.workflow.result_objects import (
+    ResultContent,
+    areas_of,
+    as_predecessor,
+    pictures_of,
+    report_of,
+    write_result_objects,
+)
 from service.workflow.routing import destination_names
 
 # A second try tells an unlucky moment from an input that no process survives.
@@ -97,18 +95,20 @@ class Steps:
         if results.result_by_key(self.database, key) is not None:
             return True
         document = json.loads(self.stored.read(f"work/{key}/{ANALYSIS_FILE}"))
-        analysis = replace(analysis_from_json(document), areas=self._areas(document))
+        areas = areas_of(document, self.stored)
+        analysis = replace(analysis_from_json(document), areas=areas)
         inputs = tuple(dict.fromkeys(map(instance_of, analysis.inputs)))
         former = self._former_result(study_instance_uid, analysis)
         if former is not None and set(former.inputs) > set(inputs):
             return False
-        objects = self._write_objects(
-            analysis,
-            inputs,
-            self._pictures(document),
-            key,
-            datetime.fromisoformat(made_at),
-            _predecessor(former),
+        instances = studies.instance_keys(self.database, inputs)
+        content = ResultContent(
+            analysis=analysis,
+            pictures=pictures_of(document, self.stored),
+            source_keys=[instances[uid] for uid in inputs],
+            key=key,
+            made_at=datetime.fromisoformat(made_at),
+            predecessor=as_predecessor(former),
         )
         results.record_result(
             self.database,
@@ -121,8 +121,8 @@ class Steps:
                 reason=analysis.reason,
                 inputs=inputs,
                 made_at=datetime.fromisoformat(made_at),
-                predecessor_uid=_report_of(former).sop_instance_uid if former else None,
-                objects=tuple(objects),
+                predecessor_uid=report_of(former).sop_instance_uid if former else None,
+                objects=write_result_objects(content, self.stored),
             ),
         )
         return True
@@ -220,77 +220,6 @@ class Steps:
         document = analysis_as_json(failed) | {"captions": []}
         self.stored.write(f"work/{key}/{ANALYSIS_FILE}", json.dumps(document).encode())
 
-    def _pictures(self, document: dict[str, Any]) -> Iterator[Picture]:
-        for key, text in zip(document["pictures"], document["captions"], strict=True):
-            with Image.open(io.BytesIO(self.stored.read(key))) as image:
-                pixels = np.asarray(image.convert("RGB"))
-            yield Picture(text["name"], text["caption"], pixels)
-
-    def _areas(self, document: dict[str, Any]) -> dict[str, SurfacePatch]:
-        keys: dict[str, str] = document.get("areas", {})
-        return {name: patch_from_bytes(self.stored.read(key)) for name, key in keys.items()}
-
-    def _write_objects(
-        self,
-        analysis: Analysis,
-        inputs: Sequence[str],
-        pictures: Iterator[Picture],
-        key: str,
-        made_at: datetime,
-        predecessor: Predecessor | None,
-    ) -> list[results.MadeObject]:
-        made: list[results.MadeObject] = []
-        keys = studies.instance_keys(self.database, inputs)
-        with ExitStack() as stack:
-            folder = Path(stack.enter_context(TemporaryDirectory()))
-            sources = [stack.enter_context(self.stored.as_file(keys[uid])) for uid in inputs]
-            areas = {
-                name: write_surface_segmentation(
-                    name, analysis, sources, folder / f"{name}.dcm", key=key, made_at=made_at
-                )
-                for name in analysis.areas
-            }
-            report = write_measurement_report(
-                analysis,
-                sources,
-                folder / "report.dcm",
-                key=key,
-                made_at=made_at,
-                predecessor=predecessor,
-                areas=areas,
-            )
-            written = [("report", report)]
-            written += [(f"area-{name}", each) for name, each in areas.items()]
-            for number, picture in enumerate(pictures, start=1):
-                path = folder / f"picture-{number}.dcm"
-                written.append(
-                    (
-                        f"picture-{number}",
-                        write_secondary_capture(
-                            picture,
-                            analysis,
-                            sources,
-                            path,
-                            key=key,
-                            made_at=made_at,
-                            number=number,
-                        ),
-                    )
-                )
-            for role, each in written:
-                stored_key = f"results/{key}/{role}.dcm"
-                self.stored.write(stored_key, each.path.read_bytes())
-                made.append(
-                    results.MadeObject(
-                        each.sop_instance_uid,
-                        each.sop_class_uid,
-                        each.series_instance_uid,
-                        role,
-                        stored_key,
-                    )
-                )
-        return made
-
     @contextmanager
     def _files(self, result: results.MadeResult) -> Iterator[list[Path]]:
         with ExitStack() as stack:
@@ -327,19 +256,3 @@ class Steps:
     def _peer(self, destination_name: str) -> Peer:
         destination = destination_named(self.settings, destination_name)
         return peer_of(destination, self.settings.dicom.ae_title)
-
-
-def _report_of(result: results.MadeResult) -> results.MadeObject:
-    return next(each for each in result.objects if each.role == "report")
-
-
-def _predecessor(former: results.MadeResult | None) -> Predecessor | None:
-    if former is None:
-        return None
-    report = _report_of(former)
-    return Predecessor(
-        study_instance_uid=former.study_instance_uid,
-        series_instance_uid=report.series_instance_uid,
-        sop_class_uid=report.sop_class_uid,
-        sop_instance_uid=report.sop_instance_uid,
-    )
