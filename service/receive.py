@@ -19,11 +19,8 @@ from uuid import uuid4
 
 import structlog
 
-from dicom_nodes.network.storage_scp import (
-    Arrival,
-    StoreStatus,
-    start_listening,
-)
+from dicom_nodes.network.instance_store import Arrival, StoreStatus
+from dicom_nodes.network.storage_scp import start_listening
 from processing.measurement import TransientFault
 from service.catalogue.arrivals import Held, Received, Register, known_keys, quarantine
 from service.catalogue.database import DATABASE_FAULTS, Database, open_database

@@ -1,21 +1,13 @@
-"""Storage Service Class as SCP (PS3.4, annex B): takes instances, byte for byte.
-
-An instance is written to its place while it arrives and is never decoded.
-`Accept` makes it known; only then is it acknowledged.
-"""
+"""Storage Service Class as SCP (PS3.4, annex B): takes instances, byte for byte."""
 
 from __future__ import annotations
 
-import errno
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from enum import IntEnum
 from pathlib import Path
-from typing import Final
 
 from pynetdicom import AE
 from pynetdicom.presentation import PresentationContext
@@ -23,9 +15,15 @@ from pynetdicom.service_class import ServiceClass, StorageServiceClass
 from pynetdicom.sop_class import uid_to_service_class
 
 from dicom_nodes.network.admission import Admission, networks
-from dicom_nodes.network.direct_file import AlignedBlock, DirectFile
+from dicom_nodes.network.instance_store import (
+    Accept,
+    Announced,
+    InstanceStore,
+    Refusal,
+    Sender,
+    StoreStatus,
+)
 from dicom_nodes.network.node_service import NodeService, dispatched, service_contexts
-from dicom_nodes.network.part10_header import encode_header, is_valid_uid, sop_uids_of_data_set
 from dicom_nodes.network.pynetdicom_cures import (
     ReceivingAssociation,
     ReceivingServer,
@@ -35,58 +33,8 @@ from dicom_nodes.network.pynetdicom_cures import (
 from dicom_nodes.network.store_command import StoreRequest
 from dicom_nodes.network.tls import ServerTLS, server_context
 from dicom_nodes.network.verification_scp import VERIFICATION
-from processing.measurement import PermanentFault, RejectedInput, TransientFault
 
-_ROOM_CHECKED_EVERY_BYTES: Final = 64 * 1024 * 1024
-_PEEKED_BYTES: Final = 4096
 _LOGGER = logging.getLogger(__name__)
-_DISK_FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
-
-
-class StoreStatus(IntEnum):
-    """Status of a C-STORE response (PS3.4, table B.2-1; PS3.7, section 9.1.1.1.9)."""
-
-    SUCCESS = 0x0000
-    PROCESSING_FAILURE = 0x0110
-    INVALID_INSTANCE_UID = 0x0117
-    SOP_CLASS_NOT_SUPPORTED = 0x0122
-    OUT_OF_RESOURCES = 0xA700
-    DATA_SET_DOES_NOT_MATCH = 0xA900
-    CANNOT_UNDERSTAND = 0xC000
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """An instance that has arrived completely and is not acknowledged yet.
-
-    Parameters
-    ----------
-    path : Path
-        A complete DICOM file; not fsynced.
-    sop_class_uid, sop_instance_uid : str
-        As in the C-STORE request; valid, and the same as in the data set.
-    transfer_syntax_uid : str
-    calling_ae_title, called_ae_title : str
-    peer_address : str
-        IP address of the sender.
-    dataset_offset : int
-        Where in the file the data set starts, in bytes.
-    size_bytes : int
-        Of the whole file.
-    """
-
-    path: Path
-    sop_class_uid: str
-    sop_instance_uid: str
-    transfer_syntax_uid: str
-    calling_ae_title: str
-    called_ae_title: str
-    peer_address: str
-    dataset_offset: int
-    size_bytes: int
-
-
-Accept = Callable[[Arrival], StoreStatus]
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +171,7 @@ def start_listening(
         entity,
         (options.address, options.port),
         contexts_for=lambda proposed: _supported_contexts(options, offered, proposed),
-        store=_InstanceStore(accept, place, room).store,
+        store=_StorageService(InstanceStore(accept, place, room)).store,
         admission=Admission(
             called_ae_title=options.ae_title if options.require_called_ae_title else None,
             calling_ae_titles=options.calling_ae_titles,
@@ -265,23 +213,11 @@ def _supported_contexts(
     ]
 
 
-class _Refusal(Exception):
-    """The instance is answered with a failure."""
-
-    def __init__(self, status: StoreStatus, comment: str) -> None:
-        super().__init__(comment)
-        self.status = status
-
-
 @dataclass(frozen=True, slots=True)
-class _InstanceStore:
-    """Writes each instance to its place and hands it to `accept`."""
+class _StorageService:
+    """Answers each C-STORE by what became of its instance."""
 
-    accept: Accept
-    place: Callable[[], Path]
-    room: Callable[[], bool]
-    # Each association has a thread of its own, and one block of memory for all it brings.
-    blocks: threading.local = field(default_factory=threading.local)
+    instances: InstanceStore
 
     def store(
         self,
@@ -292,113 +228,19 @@ class _InstanceStore:
     ) -> tuple[int, str]:
         """Serve one C-STORE; returns status and Error Comment."""
         sop_class, transfer_syntax = association.accepted_syntaxes(context_id)
+        sender = Sender(
+            association.calling_ae_title, association.called_ae_title, association.peer_address
+        )
         try:
-            _check_request(request, sop_class)
-            if not self.room():
-                raise _Refusal(StoreStatus.OUT_OF_RESOURCES, "no room on the disk")
-            header = encode_header(
-                sop_class, request.sop_instance_uid, transfer_syntax, association.calling_ae_title
-            )
-            path, size_bytes = self._write(header, data_set, request, transfer_syntax)
-            return self._accepted(
-                Arrival(
-                    path=path,
-                    sop_class_uid=sop_class,
-                    sop_instance_uid=request.sop_instance_uid,
-                    transfer_syntax_uid=transfer_syntax,
-                    calling_ae_title=association.calling_ae_title,
-                    called_ae_title=association.called_ae_title,
-                    peer_address=association.peer_address,
-                    dataset_offset=len(header),
-                    size_bytes=size_bytes,
+            if request.sop_class_uid != sop_class:
+                raise Refusal(
+                    StoreStatus.SOP_CLASS_NOT_SUPPORTED, "SOP class is not that of its context"
                 )
-            )
-        except _Refusal as refusal:
+            announced = Announced(sop_class, request.sop_instance_uid, transfer_syntax)
+            return int(self.instances.store(announced, sender, data_set)), ""
+        except Refusal as refusal:
             _LOGGER.warning("%s: refused an instance: %s", association.name, refusal)
             # What the peer goes on sending has to be read before it reads the answer.
             for _ in data_set:
                 pass
             return int(refusal.status), str(refusal)
-
-    def _write(
-        self,
-        header: bytes,
-        data_set: Iterator[list[memoryview]],
-        request: StoreRequest,
-        transfer_syntax: str,
-    ) -> tuple[Path, int]:
-        """Write the file; returns its path and its size in bytes."""
-        try:
-            path = self.place()
-            with DirectFile(path, self._block()) as file, _removed_on_failure(path):
-                beginning = self._fill(file, header, data_set)
-                _check_data_set(beginning, request, transfer_syntax)
-                file.finish()
-                return path, file.size_bytes
-        except TransientFault as fault:
-            _LOGGER.error("no place for an instance: %s", fault)
-            raise _Refusal(StoreStatus.OUT_OF_RESOURCES, "cannot be written") from fault
-        except OSError as error:
-            reason = "the disk is full" if error.errno in _DISK_FULL else "cannot be written"
-            _LOGGER.error("an instance could not be written: %s", error)
-            raise _Refusal(StoreStatus.OUT_OF_RESOURCES, reason) from error
-
-    def _fill(self, file: DirectFile, header: bytes, data_set: Iterator[list[memoryview]]) -> bytes:
-        """Write header and data set; returns how the data set begins."""
-        file.write([header])
-        beginning = b""
-        until_check = _ROOM_CHECKED_EVERY_BYTES
-        for batch in data_set:
-            if len(beginning) < _PEEKED_BYTES:
-                beginning += b"".join(view[:_PEEKED_BYTES] for view in batch)
-            file.write(batch)
-            if file.size_bytes >= until_check:
-                until_check += _ROOM_CHECKED_EVERY_BYTES
-                if not self.room():
-                    raise _Refusal(StoreStatus.OUT_OF_RESOURCES, "no room on the disk")
-        if not beginning:
-            raise _Refusal(StoreStatus.CANNOT_UNDERSTAND, "no data set")
-        return beginning
-
-    def _block(self) -> AlignedBlock:
-        block: AlignedBlock | None = getattr(self.blocks, "block", None)
-        if block is None:
-            block = self.blocks.block = AlignedBlock()
-        return block
-
-    def _accepted(self, arrival: Arrival) -> tuple[int, str]:
-        try:
-            return int(StoreStatus(self.accept(arrival))), ""
-        except (TransientFault, OSError) as error:
-            _LOGGER.warning("an instance could not be kept: %s", error)
-            raise _Refusal(StoreStatus.OUT_OF_RESOURCES, "could not be kept, try again") from error
-        except RejectedInput as error:
-            raise _Refusal(StoreStatus.CANNOT_UNDERSTAND, str(error)) from error
-        except PermanentFault as error:
-            raise _Refusal(StoreStatus.PROCESSING_FAILURE, "could not be kept") from error
-
-
-def _check_request(request: StoreRequest, sop_class: str) -> None:
-    if request.sop_class_uid != sop_class:
-        raise _Refusal(StoreStatus.SOP_CLASS_NOT_SUPPORTED, "SOP class is not that of its context")
-    if not is_valid_uid(request.sop_instance_uid):
-        raise _Refusal(StoreStatus.INVALID_INSTANCE_UID, "SOP Instance UID is not valid")
-
-
-def _check_data_set(beginning: bytes, request: StoreRequest, transfer_syntax: str) -> None:
-    sop_class, sop_instance = sop_uids_of_data_set(beginning, transfer_syntax)
-    if sop_class not in (None, request.sop_class_uid):
-        raise _Refusal(StoreStatus.DATA_SET_DOES_NOT_MATCH, "SOP class differs in the data set")
-    if sop_instance not in (None, request.sop_instance_uid):
-        raise _Refusal(
-            StoreStatus.DATA_SET_DOES_NOT_MATCH, "SOP Instance UID differs in the data set"
-        )
-
-
-@contextmanager
-def _removed_on_failure(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise

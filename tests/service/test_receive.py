@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-from dicom_nodes.network.storage_scp import Arrival, StoreStatus
+from dicom_nodes.network.instance_store import Arrival, StoreStatus
 from processing.measurement import TransientFault
 from service.catalogue import studies
 from service.catalogue.arrivals import Received, Register

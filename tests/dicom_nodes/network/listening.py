@@ -10,13 +10,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from dicom_nodes.network.storage_scp import (
-    Arrival,
-    Listener,
-    ListenOptions,
-    StoreStatus,
-    start_listening,
-)
+from dicom_nodes.network.instance_store import Arrival, StoreStatus
+from dicom_nodes.network.storage_scp import Listener, ListenOptions, start_listening
 
 
 @dataclass

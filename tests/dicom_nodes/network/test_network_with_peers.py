@@ -138,7 +138,8 @@ def test_memory_stays_flat_from_2_mb_to_100_mb_instances(tmp_path: Path) -> None
 import resource, sys, threading
 from pathlib import Path
 from uuid import uuid4
-from dicom_nodes.network.storage_scp import ListenOptions, StoreStatus, start_listening
+from dicom_nodes.network.instance_store import StoreStatus
+from dicom_nodes.network.storage_scp import ListenOptions, start_listening
 listener = start_listening(
     ListenOptions("HEMIFACE", "127.0.0.1", 0), lambda arrival: StoreStatus.SUCCESS,
     place=lambda: Path(sys.argv[1]) / uuid4().hex, room=lambda: True)

@@ -9,12 +9,9 @@ from typing import Any
 
 import pytest
 
-from dicom_nodes.network import storage_scp
-from dicom_nodes.network.storage_scp import (
-    StoreStatus,
-    is_storage_sop_class,
-    start_listening,
-)
+from dicom_nodes.network import instance_store
+from dicom_nodes.network.instance_store import StoreStatus
+from dicom_nodes.network.storage_scp import is_storage_sop_class, start_listening
 from processing.measurement import PermanentFault, RejectedInput, TransientFault
 from tests.dicom_nodes.network.listening import Node, listening
 from tests.dicom_nodes.network.scripted_peer import (
@@ -177,7 +174,7 @@ def test_without_room_nothing_is_written_and_the_association_goes_on(tmp_path: P
 def test_room_is_asked_for_again_during_a_large_instance(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage_scp, "_ROOM_CHECKED_EVERY_BYTES", 100_000)
+    monkeypatch.setattr(instance_store, "_ROOM_CHECKED_EVERY_BYTES", 100_000)
     answers = iter([True, True, False])
     with listening(tmp_path) as node:
         node.room = lambda: next(answers)

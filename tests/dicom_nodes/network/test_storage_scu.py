@@ -8,8 +8,8 @@ import pytest
 from pydicom import dcmread
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 
+from dicom_nodes.network.instance_store import StoreStatus
 from dicom_nodes.network.peer import Peer
-from dicom_nodes.network.storage_scp import StoreStatus
 from dicom_nodes.network.storage_scu import Fault, send_files
 from dicom_nodes.network.verification_scu import echo
 from processing.measurement import PermanentFault, TransientFault
