@@ -99,7 +99,7 @@ class Steps(Protocol):
     def deliver(self, key: str, destination_name: str) -> dict[str, str]:
         """Send a result; gives a `DeliveryState` and its reason."""
 
-    def confirm(self, key: str, destination_name: str, attempt: int) -> dict[str, str]:
+    def confirm(self, key: str, destination_name: str) -> dict[str, str]:
         """Ask whether the destination holds the result; gives a state and its reason."""
 
 
@@ -186,7 +186,7 @@ def _register_workflows(settings: Settings, steps: Steps) -> None:
     def deliver(key: str, destination: str, attempt: int) -> str:
         outcome = _step("deliver", steps.deliver, key, destination)
         if outcome["state"] == DeliveryState.DELIVERED:
-            outcome = _step("confirm", steps.confirm, key, destination, attempt)
+            outcome = _step("confirm", steps.confirm, key, destination)
         if outcome["state"] == DeliveryState.PARKED:
             raise PermanentFault(outcome["reason"])
         if outcome["state"] == DeliveryState.DELIVERED:

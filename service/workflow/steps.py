@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import structlog
 
-from dicom_nodes.network.peer import Peer
-from dicom_nodes.network.query_scu import find_instances
-from dicom_nodes.network.storage_scu import Fault, send_files
 from processing.measurement import (
     Analysis,
     PermanentFault,
     Status,
-    TransientFault,
     analysis_as_json,
     analysis_from_json,
 )
@@ -28,10 +22,9 @@ from service.catalogue import results, studies
 from service.catalogue.database import Database
 from service.catalogue.stored_bytes import StoredBytes
 from service.instruments import COMPLETED
-from service.peers import destination_named, peer_of
 from service.settings import Settings
-from service.workflow import completion
-from service.workflow.delivery import DeliveryState
+from service.workflow import completion, confirming, delivering
+from service.workflow.delivery import Attempt, attempt_of
 from service.workflow.measuring import ANALYSIS_FILE, MeasureTask, ReadTask, Task
 from service.workflow.measuring_child import ChildDied, MeasuringChild
 from service.workflow.result_objects import (
@@ -46,8 +39,6 @@ from service.workflow.routing import destination_names
 
 # A second try tells an unlucky moment from an input that no process survives.
 _TRIES_OF_A_TASK: Final = 2
-# An archive may take a while until it lists what it took.
-_TRIES_OF_A_LISTING: Final = 6
 
 log = structlog.get_logger()
 
@@ -138,63 +129,11 @@ class Steps:
 
     def deliver(self, key: str, destination_name: str) -> dict[str, str]:
         """Send a result to a destination; gives the state and its reason."""
-        result = self._result(key)
-        if self._is_delivered(result, destination_name):
-            return {"state": DeliveryState.DELIVERED, "reason": ""}
-        with self._files(result) as files:
-            outcomes = send_files(self._peer(destination_name), files)
-        refused = [each for each in outcomes if not each.accepted]
-        if not refused:
-            results.record_delivery(self.database, key, destination_name)
-            return {"state": DeliveryState.DELIVERED, "reason": ""}
-        parked = [each for each in refused if each.fault is Fault.PERMANENT]
-        state = DeliveryState.PARKED if parked else DeliveryState.WAITING
-        return {"state": state, "reason": (parked or refused)[0].reason}
+        return delivering.deliver(self._attempt(key, destination_name))
 
-    def confirm(self, key: str, destination_name: str, attempt: int) -> dict[str, str]:
+    def confirm(self, key: str, destination_name: str) -> dict[str, str]:
         """Ask the destination whether it holds the result; gives the state and its reason."""
-        result = self._result(key)
-        held = self._held(result, destination_name)
-        wanted = {each.sop_instance_uid for each in result.objects}
-        is_last_try = attempt >= _TRIES_OF_A_LISTING
-        if isinstance(held, TransientFault):
-            if not is_last_try:
-                return {"state": DeliveryState.WAITING, "reason": str(held)}
-            confirmation = f"answered each C-STORE with success; cannot be asked ({held})"
-        elif held is None:
-            confirmation = "answered each C-STORE with success; offers no C-FIND"
-        elif wanted <= held:
-            confirmation = f"C-FIND lists all {len(wanted)} objects"
-        else:
-            return {
-                "state": DeliveryState.PARKED if is_last_try else DeliveryState.WAITING,
-                "reason": f"{destination_name} took the result but lists only "
-                f"{len(wanted & held)} of its {len(wanted)} objects",
-            }
-        results.record_confirmation(self.database, key, destination_name, confirmation)
-        return {"state": DeliveryState.DELIVERED, "reason": confirmation}
-
-    def _held(
-        self, result: results.MadeResult, destination_name: str
-    ) -> frozenset[str] | TransientFault | None:
-        """What the destination holds of a result; None where it cannot be asked."""
-        found: set[str] = set()
-        for series in sorted({each.series_instance_uid for each in result.objects}):
-            uids = [
-                each.sop_instance_uid
-                for each in result.objects
-                if each.series_instance_uid == series
-            ]
-            try:
-                held = find_instances(
-                    self._peer(destination_name), result.study_instance_uid, series, uids
-                )
-            except TransientFault as fault:
-                return fault
-            if held is None:
-                return None
-            found |= held
-        return frozenset(found)
+        return confirming.confirm(self._attempt(key, destination_name))
 
     def _in_child(self, task: Task) -> str | None:
         """Carry out a task; None, or why no process survived it."""
@@ -220,22 +159,11 @@ class Steps:
         document = analysis_as_json(failed) | {"captions": []}
         self.stored.write(f"work/{key}/{ANALYSIS_FILE}", json.dumps(document).encode())
 
-    @contextmanager
-    def _files(self, result: results.MadeResult) -> Iterator[list[Path]]:
-        with ExitStack() as stack:
-            yield [stack.enter_context(self.stored.as_file(each.key)) for each in result.objects]
-
     def _study(self, study_instance_uid: str) -> studies.KnownStudy:
         study = studies.known_study(self.database, study_instance_uid)
         if study is None:
             raise PermanentFault(f"study {study_instance_uid} is not in the catalogue")
         return study
-
-    def _result(self, key: str) -> results.MadeResult:
-        result = results.result_by_key(self.database, key)
-        if result is None:
-            raise PermanentFault(f"result {key} is not in the catalogue")
-        return result
 
     def _former_result(
         self, study_instance_uid: str, analysis: Analysis
@@ -247,12 +175,5 @@ class Steps:
         ]
         return former[-1] if former else None
 
-    def _is_delivered(self, result: results.MadeResult, destination_name: str) -> bool:
-        return any(
-            each.result_key == result.key and each.destination == destination_name
-            for each in results.deliveries_of_study(self.database, result.study_instance_uid)
-        )
-
-    def _peer(self, destination_name: str) -> Peer:
-        destination = destination_named(self.settings, destination_name)
-        return peer_of(destination, self.settings.dicom.ae_title)
+    def _attempt(self, key: str, destination_name: str) -> Attempt:
+        return attempt_of(self.settings, self.database, self.stored, key, destination_name)

@@ -48,8 +48,8 @@ POINTS = (
     "service.workflow.steps:Steps.report:after",
     "service.workflow.steps:Steps.tidy:after",
     "service.workflow.steps:Steps.destinations:after",
-    "service.workflow.steps:send_files:before",
-    "service.workflow.steps:send_files:after",
+    "service.workflow.delivering:send_files:before",
+    "service.workflow.delivering:send_files:after",
     "service.catalogue.results:record_delivery:after",
     "service.workflow.steps:Steps.confirm:before",
     "service.workflow.steps:Steps.confirm:after",
@@ -68,7 +68,7 @@ MACHINE_GOES_DOWN_AT = (
     "service.workflow.steps:Steps.complete:after",
     "service.workflow.measuring:_measure:before",
     "service.catalogue.results:record_result:after",
-    "service.workflow.steps:send_files:after",
+    "service.workflow.delivering:send_files:after",
 )
 
 

@@ -55,7 +55,7 @@ class RememberingSteps:
             return self.outcomes.pop(0)
         return {"state": DeliveryState.DELIVERED, "reason": ""}
 
-    def confirm(self, key: str, destination_name: str, attempt: int) -> dict[str, str]:
+    def confirm(self, key: str, destination_name: str) -> dict[str, str]:
         self.ran.append(("confirm", key))
         return {"state": DeliveryState.DELIVERED, "reason": "confirmed"}
 

@@ -51,7 +51,7 @@ class DeliveringSteps:
     def deliver(self, key: str, destination_name: str) -> dict[str, str]:
         return self.answers.pop(0)
 
-    def confirm(self, key: str, destination_name: str, attempt: int) -> dict[str, str]:
+    def confirm(self, key: str, destination_name: str) -> dict[str, str]:
         return {"state": DeliveryState.DELIVERED, "reason": "confirmed"}
 
 
