@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pydicom.uid import UID
 from pynetdicom import evt
 from pynetdicom.presentation import PresentationContext
+
+from dicom_nodes.network.pynetdicom_cures import Conversation
 
 # pynetdicom gives each intervention event its own kind of answer; see `pynetdicom.evt`.
 Handler = Callable[[Any], Any]
@@ -30,6 +32,10 @@ class NodeService:
     handlers : mapping
         pynetdicom's intervention events, and what answers them. Called in the
         thread of the association, by many associations at once.
+    conversations : mapping
+        Kinds of requests (classes of `pynetdicom.dimse_primitives`), and what
+        answers them without pynetdicom's service classes: it sends all responses
+        itself, and may ask the peer in between. Called as handlers are.
     peer_may_be_scp : bool
         Whether a peer may open the association in order to report to the node,
         which then is the SCU (PS3.7, annex D.3.3.4).
@@ -37,7 +43,8 @@ class NodeService:
 
     name: str
     sop_classes: tuple[str, ...]
-    handlers: Mapping[evt.InterventionEvent, Handler]
+    handlers: Mapping[evt.InterventionEvent, Handler] = field(default_factory=dict)
+    conversations: Mapping[type, Conversation] = field(default_factory=dict)
     peer_may_be_scp: bool = False
 
 
@@ -74,6 +81,18 @@ def dispatched(
             handlers = by_event.setdefault(event, {})
             handlers |= dict.fromkeys(service.sop_classes, handler)
     return {event: _chosen(handlers) for event, handlers in by_event.items()}
+
+
+def conversations_by_context(
+    services: Sequence[NodeService],
+) -> dict[tuple[str, type], Conversation]:
+    """The conversations of all services, by abstract syntax and kind of request."""
+    return {
+        (sop_class, request): conversation
+        for service in services
+        for sop_class in service.sop_classes
+        for request, conversation in service.conversations.items()
+    }
 
 
 def _chosen(handlers: Mapping[str, Handler]) -> Handler:

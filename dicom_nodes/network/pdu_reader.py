@@ -81,6 +81,11 @@ class PDUReader:
         self._context_id = 0
         self._control = 0
 
+    @property
+    def has_more(self) -> bool:
+        """Whether bytes that were received have not been looked at yet."""
+        return self._start < self._end
+
     def next_pdu(self) -> int:
         """Wait for the next PDU and return its type.
 

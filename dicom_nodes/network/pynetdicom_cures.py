@@ -44,18 +44,23 @@ What is wrong          What is done, and where
                        good, on both sides, and a claimed length is believed up
                        to 4 GB. Here reads have a timeout and lengths a bound
                        (`RequestingSocket`, `ReceivingAssociation`).
+10 asking in between   An acceptor that sends a request from a handler waits for
+                       a second thread to read the response. Here the one thread
+                       reads it (`ReceivingAssociation.ask`).
 =====================  =========================================================
 """
 
 from __future__ import annotations
 
 import logging
+import select
 import socket
 import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from socketserver import TCPServer
 from typing import Any, Final, cast
 
@@ -64,6 +69,8 @@ from pydicom.uid import UID
 from pynetdicom import AE, _config
 from pynetdicom._globals import ALL_TRANSFER_SYNTAXES, MODE_ACCEPTOR
 from pynetdicom.association import Association
+from pynetdicom.dimse_messages import DIMSEMessage
+from pynetdicom.dimse_primitives import C_CANCEL
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.fsm import InvalidEventError
 from pynetdicom.pdu_primitives import A_ASSOCIATE, P_DATA
@@ -91,6 +98,7 @@ from dicom_nodes.network.store_command import (
 TRIED_VERSIONS: Final = ("3.0.4",)
 LARGEST_IDENTIFIER: Final = 1024 * 1024
 CLOSING_SECONDS: Final = 1.0
+MOST_KEPT_REQUESTS: Final = 8
 
 _LOGGER = logging.getLogger(__name__)
 _ABORTED_BY_PROVIDER: Final = 2
@@ -113,6 +121,8 @@ _DECODING_ERRORS: Final = (
 Store = Callable[
     ["ReceivingAssociation", int, StoreRequest, Iterator[list[memoryview]]], tuple[int, str]
 ]
+# Association, presentation context ID and request; sends its responses itself.
+Conversation = Callable[["ReceivingAssociation", int, Any], None]
 
 
 def configure_pynetdicom() -> None:
@@ -140,6 +150,8 @@ def storage_contexts(
     proposed: Sequence[PresentationContext],
     is_accepted_sop_class: Callable[[str], bool],
     transfer_syntaxes: Collection[str],
+    *,
+    peer_may_be_scp: bool = False,
 ) -> list[PresentationContext]:
     """The contexts to support for one association: what is proposed and may be accepted.
 
@@ -152,6 +164,9 @@ def storage_contexts(
     transfer_syntaxes : collection of str
         Accepted transfer syntaxes; when empty every known one is, and an
         unknown one where nothing else is proposed.
+    peer_may_be_scp : bool
+        Whether a peer may propose to take instances, as it does for C-GET
+        (PS3.7, annex D.3.3.4).
     """
     accepted: dict[str, list[str]] = {}
     for context in proposed:
@@ -169,6 +184,8 @@ def storage_contexts(
         context = PresentationContext()
         context.abstract_syntax = UID(abstract_syntax)
         context.transfer_syntax = [UID(each) for each in syntaxes]
+        if peer_may_be_scp:
+            context.scu_role = context.scp_role = True
         supported.append(context)
     return supported
 
@@ -236,6 +253,9 @@ class ReceivingAssociation(Association):
         self._busy = False
         self._stopping = False
         self._aborting = False
+        self._kept: deque[tuple[int, Any]] = deque()
+        self._follow_ups: deque[Callable[[], None]] = deque()
+        self._last_message_id = 0
         self._prepare_negotiation(server, peer)
 
     @property
@@ -252,6 +272,80 @@ class ReceivingAssociation(Association):
         """Abstract and transfer syntax of an accepted presentation context."""
         context = self._accepted_cx[context_id]
         return str(context.abstract_syntax), str(context.transfer_syntax[0])
+
+    @property
+    def connection(self) -> socket.socket:
+        """Where an encoded message can be sent, between two others."""
+        return self._connection
+
+    def context_for(self, sop_class_uid: str, transfer_syntax_uid: str) -> int | None:
+        """ID of a context in which the peer, as SCP, takes these; None where there is none."""
+        for context_id, context in self._accepted_cx.items():
+            if context.as_scu and self.accepted_syntaxes(context_id) == (
+                sop_class_uid,
+                transfer_syntax_uid,
+            ):
+                return context_id
+        return None
+
+    def new_message_id(self) -> int:
+        """A Message ID for a request of the node."""
+        self._last_message_id = self._last_message_id % 65535 + 1
+        return self._last_message_id
+
+    def ask(self, request: Any, context_id: int) -> Any:
+        """Cure 10: send a request to the peer and wait for its response.
+
+        To be called in the association's thread: by what answers a message, or
+        by a follow-up. What the peer sends meanwhile is not lost: a C-STORE is
+        served at once, a C-CANCEL is noted (`is_cancelled`), another request is
+        served after the message in hand.
+
+        Parameters
+        ----------
+        request : DIMSE primitive
+            Of `pynetdicom.dimse_primitives`, with a `new_message_id`.
+        context_id : int
+            An accepted presentation context in which the node is the SCU, or the
+            SCP for N-EVENT-REPORT.
+
+        Returns
+        -------
+        DIMSE primitive
+            The response.
+
+        Raises
+        ------
+        ConnectionEnded, PeerSilent, InvalidPDU, OSError
+            If there is no response; the association is over then. To be caught
+            by nobody but the association.
+        """
+        self.dimse.send_msg(request, context_id)
+        return self.response_to(int(request.MessageID))
+
+    def response_to(self, message_id: int) -> Any:
+        """Wait for the response to a request that was sent; see `ask`."""
+        while True:
+            response = self._read_meanwhile()
+            if response is not None and response.MessageIDBeingRespondedTo == message_id:
+                return response
+
+    def is_cancelled(self, message_id: int) -> bool:
+        """Whether a C-CANCEL for the request with this Message ID is there (PS3.7, 9.3.2.3).
+
+        Reads what the peer has sent, and does not wait for more; see `ask` for
+        where and what is raised.
+        """
+        while self._reader.has_more or self._has_input():
+            self._read_meanwhile()
+        return message_id in self.dimse.cancel_req
+
+    def follow_up(self, action: Callable[[], None]) -> None:
+        """Do something in the association's thread, once the message in hand is answered.
+
+        It is not done where the association ends before.
+        """
+        self._follow_ups.append(action)
 
     def stop(self, *, at_once: bool) -> None:
         """End the association: between two messages, or `at_once`."""
@@ -355,32 +449,74 @@ class ReceivingAssociation(Association):
     def _serve(self) -> None:
         """Serve messages until the association is released or aborted."""
         while self.is_established and not self._stopping:
-            if self._reader.next_pdu() == P_DATA_TF:
+            self._busy = bool(self._kept)
+            if self._kept or self._reader.next_pdu() == P_DATA_TF:
                 self._busy = True
-                self._serve_message()
+                message = self._kept.popleft() if self._kept else self._read_message()
+                if message is not None:
+                    context_id, primitive = message
+                    self._serve_request(primitive, context_id)
+                while self._follow_ups and self.is_established:
+                    self._follow_ups.popleft()()
                 self._busy = False
-                continue
-            self._upper_layer.take_pdu(self._reader.read_control_pdu())
-            if self.acse.is_release_requested():
-                self.acse.send_release(is_response=True)
-                self.is_released = True
-                self.is_established = False
-            elif self.acse.is_aborted():
-                self.is_aborted = True
-                self.is_established = False
+            else:
+                self._take_control_pdu()
 
-    def _serve_message(self) -> None:
+    def _take_control_pdu(self) -> None:
+        """Answer a release, or note an abort."""
+        self._upper_layer.take_pdu(self._reader.read_control_pdu())
+        if self.acse.is_release_requested():
+            self.acse.send_release(is_response=True)
+            self.is_released = True
+            self.is_established = False
+        elif self.acse.is_aborted():
+            self.is_aborted = True
+            self.is_established = False
+
+    def _read_meanwhile(self) -> Any | None:
+        """Read a message while another is in hand; gives it if it is a response."""
+        if self._reader.next_pdu() != P_DATA_TF:
+            self._take_control_pdu()
+            raise ConnectionEnded("the peer ended the association before a message was answered")
+        message = self._read_message()
+        if message is None:
+            return None
+        context_id, primitive = message
+        if isinstance(primitive, C_CANCEL):
+            self.dimse.cancel_req[int(primitive.MessageIDBeingRespondedTo or 0)] = primitive
+        elif primitive.MessageIDBeingRespondedTo is not None:
+            return primitive
+        elif len(self._kept) >= MOST_KEPT_REQUESTS:
+            raise InvalidPDU(f"more than {MOST_KEPT_REQUESTS} requests before a response")
+        else:
+            self._kept.append((context_id, primitive))
+        return None
+
+    def _read_message(self) -> tuple[int, Any] | None:
+        """Read a message; a C-STORE request is served at once, any other is given."""
         context_id, encoded = self._reader.read_command()
         elements = decode_command(encoded)
         if context_id not in self._accepted_cx:
             raise InvalidPDU(f"presentation context {context_id} was not accepted")
         if command_field(elements) == C_STORE_RQ:
             self._serve_store(context_id, store_request(elements))
-            return
+            return None
         fragments = [[context_id, b"\x03" + encoded]]
         if has_data_set(elements):
             fragments.append([context_id, b"\x02" + self._read_identifier(context_id)])
-        self._serve_by_pynetdicom(fragments)
+        return context_id, self._decoded(fragments)
+
+    def _serve_request(self, msg: Any, context_id: int) -> None:
+        """Serve by a conversation where a service has one, otherwise by pynetdicom."""
+        if isinstance(msg, C_CANCEL):
+            return  # what it cancels has been answered already
+        sop_class, _ = self.accepted_syntaxes(context_id)
+        conversation = self._receiving_server.conversations.get((sop_class, type(msg)))
+        if conversation is None or not msg.is_valid_request:
+            super()._serve_request(msg, context_id)
+            return
+        self.dimse.cancel_req = {}
+        conversation(self, context_id, msg)
 
     def _serve_store(self, context_id: int, request: StoreRequest) -> None:
         """Cure 6: one C-STORE, from the socket to `ReceivingServer.store` and back."""
@@ -391,17 +527,24 @@ class ReceivingAssociation(Association):
         )
         self._connection.sendall(response)
 
-    def _serve_by_pynetdicom(self, fragments: list[list[Any]]) -> None:
-        primitive = P_DATA()
-        primitive.presentation_data_value_list = cast(list[tuple[int, bytes]], fragments)
+    def _decoded(self, fragments: list[list[Any]]) -> Any:
+        """The primitive of a message, by pynetdicom."""
+        received = P_DATA()
+        received.presentation_data_value_list = cast(list[tuple[int, bytes]], fragments)
+        message = DIMSEMessage()
         try:
-            self.dimse.receive_primitive(primitive)
+            message.decode_msg(received, self)
+            return message.message_to_primitive()
         except _DECODING_ERRORS as error:
             raise InvalidPDU(f"a message that cannot be decoded: {error}") from error
-        self._upper_layer.act()
-        context_id, message = self.dimse.get_msg(block=False)
-        if context_id is not None and message is not None:
-            self._serve_request(message, context_id)
+
+    def _has_input(self) -> bool:
+        """Whether something can be read without waiting."""
+        if isinstance(self._connection, ssl.SSLSocket) and self._connection.pending():
+            return True
+        watched = select.poll()  # unlike select.select, for any file descriptor
+        watched.register(self._connection, select.POLLIN)
+        return bool(watched.poll(0))
 
     def _read_identifier(self, context_id: int) -> bytes:
         identifier = bytearray()
@@ -480,6 +623,8 @@ class ReceivingServer(AssociationServer):
         Who is let in.
     services : mapping
         pynetdicom's intervention events and their handlers, for other messages.
+    conversations : mapping
+        What answers a request by itself, by abstract syntax and kind of primitive.
     ssl_context : ssl.SSLContext, optional
         For a TLS listener.
     share_port : bool
@@ -497,6 +642,7 @@ class ReceivingServer(AssociationServer):
         store: Store,
         admission: Admission,
         services: dict[Any, Callable[..., Any]],
+        conversations: Mapping[tuple[str, type], Conversation],
         ssl_context: ssl.SSLContext | None = None,
         share_port: bool = False,
     ) -> None:
@@ -504,6 +650,7 @@ class ReceivingServer(AssociationServer):
         self.store = store
         self.admission = admission
         self.services = services
+        self.conversations = conversations
         self._share_port = share_port
         self._associations: set[ReceivingAssociation] = set()
         self._associations_lock = threading.Lock()

@@ -23,7 +23,12 @@ from dicom_nodes.network.instance_store import (
     Sender,
     StoreStatus,
 )
-from dicom_nodes.network.node_service import NodeService, dispatched, service_contexts
+from dicom_nodes.network.node_service import (
+    NodeService,
+    conversations_by_context,
+    dispatched,
+    service_contexts,
+)
 from dicom_nodes.network.pynetdicom_cures import (
     ReceivingAssociation,
     ReceivingServer,
@@ -180,6 +185,7 @@ def start_listening(
             maximum_per_peer=options.maximum_associations_per_peer,
         ),
         services=dispatched(offered),
+        conversations=conversations_by_context(offered),
         ssl_context=server_context(options.tls) if options.tls else None,
         share_port=share_port,
     )

@@ -8,19 +8,24 @@ elements take 0.005 ms.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import BinaryIO, Final
 
 from dicom_nodes.network.pdu_reader import P_DATA_TF, InvalidPDU
 
 C_STORE_RQ: Final = 0x0001
 _C_STORE_RSP: Final = 0x8001
 _NO_DATA_SET: Final = 0x0101
+_WITH_DATA_SET: Final = 0x0001
+# Of the data set in one PDU; an even length, as every fragment but the last must have.
+_LARGEST_FRAGMENT: Final = 256 * 1024
 
 _AFFECTED_SOP_CLASS_UID: Final = 0x0002
 _COMMAND_FIELD: Final = 0x0100
 _MESSAGE_ID: Final = 0x0110
 _MESSAGE_ID_RESPONDED_TO: Final = 0x0120
+_PRIORITY: Final = 0x0700
 _DATA_SET_TYPE: Final = 0x0800
 _STATUS: Final = 0x0900
 _ERROR_COMMENT: Final = 0x0902
@@ -117,16 +122,64 @@ def encode_store_response(
         text = comment[:64].encode("ascii", "replace").replace(b"\\", b"/")
         elements.append((_ERROR_COMMENT, text + b" " * (len(text) % 2)))
     elements.append((_AFFECTED_SOP_INSTANCE_UID, _encoded_uid(request.sop_instance_uid)))
+    return _command_pdus(elements, context_id, maximum_pdu_bytes)
+
+
+def store_request_pdus(
+    request: StoreRequest, context_id: int, data_set: BinaryIO, maximum_pdu_bytes: int
+) -> Iterator[bytes]:
+    """The P-DATA-TF PDUs of a C-STORE request, read as they are asked for.
+
+    Parameters
+    ----------
+    request : StoreRequest
+    context_id : int
+        A presentation context of the encoding of `data_set`.
+    data_set : binary stream
+        The encoded data set, from where it stands to its end; not empty.
+    maximum_pdu_bytes : int
+        The maximum length that the peer announced; 0 for no limit.
+
+    Raises
+    ------
+    OSError
+        If `data_set` cannot be read.
+    """
+    elements = [
+        (_AFFECTED_SOP_CLASS_UID, _encoded_uid(request.sop_class_uid)),
+        (_COMMAND_FIELD, _US.pack(C_STORE_RQ)),
+        (_MESSAGE_ID, _US.pack(request.message_id)),
+        (_PRIORITY, _US.pack(0)),
+        (_DATA_SET_TYPE, _US.pack(_WITH_DATA_SET)),
+        (_AFFECTED_SOP_INSTANCE_UID, _encoded_uid(request.sop_instance_uid)),
+    ]
+    yield _command_pdus(elements, context_id, maximum_pdu_bytes)
+    step = _LARGEST_FRAGMENT
+    if maximum_pdu_bytes:
+        step = min(max((maximum_pdu_bytes - 6) & ~1, 2), step)
+    part = data_set.read(step)
+    while part:
+        following = data_set.read(step)
+        yield _pdu(part, context_id, 0x00 if following else 0x02)
+        part = following
+
+
+def _command_pdus(
+    elements: list[tuple[int, bytes]], context_id: int, maximum_pdu_bytes: int
+) -> bytes:
     body = b"".join(_ELEMENT.pack(0, element, len(value)) + value for element, value in elements)
     command = _ELEMENT.pack(0, 0, 4) + struct.pack("<L", len(body)) + body
     step = max(maximum_pdu_bytes - 6, 2) if maximum_pdu_bytes else len(command)
     pdus = bytearray()
     for start in range(0, len(command), step):
-        part = command[start : start + step]
         control = 0x03 if start + step >= len(command) else 0x01
-        pdus += struct.pack(">BxLLBB", P_DATA_TF, len(part) + 6, len(part) + 2, context_id, control)
-        pdus += part
+        pdus += _pdu(command[start : start + step], context_id, control)
     return bytes(pdus)
+
+
+def _pdu(part: bytes, context_id: int, control: int) -> bytes:
+    header = struct.pack(">BxLLBB", P_DATA_TF, len(part) + 6, len(part) + 2, context_id, control)
+    return header + part
 
 
 def _unsigned_short(elements: dict[int, bytes], element: int) -> int:

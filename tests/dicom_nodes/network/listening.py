@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from dicom_nodes.network.instance_store import Arrival, StoreStatus
+from dicom_nodes.network.node_service import NodeService
 from dicom_nodes.network.storage_scp import Listener, ListenOptions, start_listening
 
 
@@ -66,7 +67,7 @@ class Node:
 
 
 @contextmanager
-def listening(folder: Path, **changes: Any) -> Iterator[Node]:
+def listening(folder: Path, services: Sequence[NodeService] = (), **changes: Any) -> Iterator[Node]:
     """A node that listens on a free port; `changes` are those of its `ListenOptions`."""
     node = Node(folder)
     node.kept.mkdir(parents=True)
@@ -76,6 +77,7 @@ def listening(folder: Path, **changes: Any) -> Iterator[Node]:
         lambda arrival: node.accept(arrival),
         place=lambda: node.place(),
         room=lambda: node.room(),
+        services=services,
     )
     try:
         yield node

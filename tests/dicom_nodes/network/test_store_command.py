@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from io import BytesIO
 
 import pytest
@@ -16,6 +17,7 @@ from dicom_nodes.network.store_command import (
     decode_command,
     encode_store_response,
     store_request,
+    store_request_pdus,
 )
 
 REQUEST = StoreRequest(7, "1.2.840.10008.5.1.4.1.1.4", "1.2.3.45", True)
@@ -71,3 +73,31 @@ def test_a_comment_becomes_one_ascii_value_of_at_most_64_characters() -> None:
     encoded = encode_store_response(REQUEST, 1, 0xC000, "a\\b\u4e2d" + "x" * 100, 0)
     assert b"a/b?" + b"x" * 60 in encoded
     assert b"x" * 61 not in encoded
+
+
+@pytest.mark.parametrize("maximum_pdu_bytes", [0, 16384, 65, 8])
+def test_an_encoded_request_is_decoded_by_pynetdicom(maximum_pdu_bytes: int) -> None:
+    data_set = bytes(range(250)) * 4
+    pdus = store_request_pdus(REQUEST, 5, BytesIO(data_set), maximum_pdu_bytes)
+    message = DIMSEMessage()
+    complete = False
+    for encoded in _each_pdu(b"".join(pdus)):
+        assert not maximum_pdu_bytes or len(encoded) - 6 <= maximum_pdu_bytes
+        pdu = P_DATA_TF()
+        pdu.decode(encoded)
+        assert not complete
+        complete = message.decode_msg(pdu.to_primitive())
+    assert complete
+    assert message.context_id == 5
+    primitive = message.message_to_primitive()
+    assert isinstance(primitive, C_STORE)
+    assert (primitive.MessageID, primitive.AffectedSOPInstanceUID) == (7, "1.2.3.45")
+    assert primitive.DataSet is not None
+    assert primitive.DataSet.getvalue() == data_set
+
+
+def _each_pdu(encoded: bytes) -> Iterator[bytes]:
+    while encoded:
+        length = 6 + int.from_bytes(encoded[2:6], "big")
+        yield encoded[:length]
+        encoded = encoded[length:]
