@@ -100,6 +100,29 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True)
+class NormalRange:
+    """Between which values a quantity lies in people without the condition.
+
+    Parameters
+    ----------
+    low, high : float or None
+        Bounds; None where there is none on that side.
+    unit : str
+        UCUM unit of the bounds.
+    population : str
+        Whose values these are.
+    source : str
+        Who published them, and how the bounds follow from what was published.
+    """
+
+    low: float | None
+    high: float | None
+    unit: str
+    population: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class QualityCheck:
     """A check that decides whether an analysis may be trusted.
 
