@@ -6,17 +6,17 @@ from dicom_nodes.network.peer import Peer
 from dicom_nodes.network.tls import ClientTLS
 from processing.measurement import PermanentFault
 from service.local_address import reachable_address
-from service.settings import Destination, Settings
+from service.settings import ApplicationEntity, Destination, Settings
 
 
-def peer_of(destination: Destination, own_ae_title: str) -> Peer:
-    """A destination as a peer that is called as `own_ae_title`."""
-    tls = destination.tls
+def peer_of(entity: ApplicationEntity, own_ae_title: str) -> Peer:
+    """An application entity as a peer that is called as `own_ae_title`."""
+    tls = entity.tls
     return Peer(
-        name=destination.name,
-        ae_title=destination.ae_title,
-        address=destination.address,
-        port=destination.port,
+        name=entity.name,
+        ae_title=entity.ae_title,
+        address=entity.address,
+        port=entity.port,
         own_ae_title=own_ae_title,
         tls=None
         if tls is None
@@ -27,6 +27,14 @@ def peer_of(destination: Destination, own_ae_title: str) -> Peer:
             check_name=tls.check_name,
         ),
     )
+
+
+def application_entity(settings: Settings, ae_title: str) -> Peer | None:
+    """The peer with this AE title, of `peers` or of the destinations; None where it is unknown."""
+    for each in (*settings.peers, *settings.delivery.destinations):
+        if each.ae_title.strip() == ae_title.strip():
+            return peer_of(each, settings.dicom.ae_title)
+    return None
 
 
 def destination_named(settings: Settings, name: str) -> Destination:

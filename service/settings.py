@@ -99,14 +99,18 @@ class DestinationTLS(Table):
     check_name: bool = True
 
 
-class Destination(Table):
-    """A peer that results are sent to."""
+class ApplicationEntity(Table):
+    """A peer that the node opens associations with."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\w .-]+$")]
     ae_title: AETitle
     address: str
     port: int = Field(ge=1, le=65535)
     tls: DestinationTLS | None = None
+
+
+class Destination(ApplicationEntity):
+    """A peer that results are sent to."""
 
 
 class DeliverySettings(Table):
@@ -204,6 +208,7 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     storage: StorageSettings = StorageSettings()
     database: DatabaseSettings = DatabaseSettings()
+    peers: tuple[ApplicationEntity, ...] = ()
     completion: CompletionSettings = CompletionSettings()
     delivery: DeliverySettings = DeliverySettings()
     work: WorkSettings = WorkSettings()

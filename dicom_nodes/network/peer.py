@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Any, Final, cast
 
+from pynetdicom import build_role
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import PresentationContext
@@ -64,8 +65,25 @@ class ContextsRefused(PermanentFault):
 
 
 @contextmanager
-def association_with(peer: Peer, contexts: Sequence[PresentationContext]) -> Iterator[Association]:
+def association_with(
+    peer: Peer,
+    contexts: Sequence[PresentationContext],
+    *,
+    roles: Sequence[str] = (),
+    handlers: Mapping[Any, Callable[[Any], Any]] | None = None,
+) -> Iterator[Association]:
     """Open an association; it is released at the end, or aborted after an exception.
+
+    Parameters
+    ----------
+    peer : Peer
+    contexts : sequence of PresentationContext
+    roles : sequence of str
+        SOP classes for which the node proposes to be the SCP as well (PS3.7,
+        annex D.3.3.4).
+    handlers : mapping, optional
+        pynetdicom's events and what answers them when the peer asks on this
+        association. Called in a thread of the association.
 
     Raises
     ------
@@ -90,6 +108,8 @@ def association_with(peer: Peer, contexts: Sequence[PresentationContext]) -> Ite
             contexts=list(contexts),
             ae_title=peer.ae_title,
             max_pdu=131072,
+            ext_neg=[build_role(each, scu_role=True, scp_role=True) for each in roles],
+            evt_handlers=list((handlers or {}).items()),
             tls_args=tls,
         )
     except OSError as error:

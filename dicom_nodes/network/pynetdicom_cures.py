@@ -340,6 +340,10 @@ class ReceivingAssociation(Association):
             self._read_meanwhile()
         return message_id in self.dimse.cancel_req
 
+    def is_quiet_for(self, seconds: float) -> bool:
+        """Wait, and say whether the peer has sent nothing; see `ask` for where."""
+        return not (self._reader.has_more or self._has_input(seconds))
+
     def follow_up(self, action: Callable[[], None]) -> None:
         """Do something in the association's thread, once the message in hand is answered.
 
@@ -538,13 +542,13 @@ class ReceivingAssociation(Association):
         except _DECODING_ERRORS as error:
             raise InvalidPDU(f"a message that cannot be decoded: {error}") from error
 
-    def _has_input(self) -> bool:
-        """Whether something can be read without waiting."""
+    def _has_input(self, wait_seconds: float = 0) -> bool:
+        """Whether something can be read, now or within a while."""
         if isinstance(self._connection, ssl.SSLSocket) and self._connection.pending():
             return True
         watched = select.poll()  # unlike select.select, for any file descriptor
         watched.register(self._connection, select.POLLIN)
-        return bool(watched.poll(0))
+        return bool(watched.poll(wait_seconds * 1000))
 
     def _read_identifier(self, context_id: int) -> bytes:
         identifier = bytearray()
