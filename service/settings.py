@@ -18,6 +18,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from dicom_nodes.network.permissions import PeerRule
+
 AETitle = Annotated[
     str, StringConstraints(min_length=1, max_length=16, pattern=r"^[\x20-\x5b\x5d-\x7e]+$")
 ]
@@ -39,6 +41,19 @@ class TLSSettings(Table):
     port: int = 2762
 
 
+class PeerPermission(Table):
+    """What one calling AE title may do, and the certificates that prove it."""
+
+    ae_title: AETitle
+    services: tuple[str, ...] | None = None
+    certificates: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _certificates_can_be_compared(self) -> Self:
+        PeerRule(self.ae_title, self.services, self.certificates)
+        return self
+
+
 class DicomSettings(Table):
     """How the node listens, and whom it accepts."""
 
@@ -53,11 +68,29 @@ class DicomSettings(Table):
     transfer_syntaxes: tuple[str, ...] = ()
     maximum_associations: int = Field(default=64, ge=1)
     maximum_associations_per_peer: int = Field(default=32, ge=1)
+    maximum_connections_per_second: float = Field(default=100, ge=0)
+    slowest_bytes_per_second: float = Field(default=1000, ge=0)
     maximum_pdu_bytes: int = Field(default=131072, ge=4096)
     acse_timeout_seconds: float = 5
     network_timeout_seconds: float = 60
     dimse_timeout_seconds: float = 60
     tls: TLSSettings = TLSSettings()
+    only_permitted_peers: bool = False
+    permissions: tuple[PeerPermission, ...] = ()
+
+    @model_validator(mode="after")
+    def _each_ae_title_has_one_permission(self) -> Self:
+        titles = [each.ae_title.strip() for each in self.permissions]
+        twice = sorted({each for each in titles if titles.count(each) > 1})
+        if twice:
+            raise ValueError(f"permissions name {', '.join(twice)} more than once")
+        bound = [each.ae_title for each in self.permissions if each.certificates]
+        if bound and self.tls.client_authorities is None:
+            raise ValueError(
+                f"permissions bind {bound[0]} to a certificate; set tls.client_authorities, "
+                "without which no peer is asked for one"
+            )
+        return self
 
 
 class HttpSettings(Table):

@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from dicom_nodes.network.arrival_rate import ArrivalRate
+from dicom_nodes.network.permissions import PeerRule, certificate_fits
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # Silent connections of one address may be this many times its associations; those
@@ -29,6 +32,10 @@ class Rejection:
 UNKNOWN_ADDRESS: Final = Rejection(1, 1, 1, "its address is not allowed")
 UNKNOWN_CALLING_AE_TITLE: Final = Rejection(1, 1, 3, "calling AE title not recognized")
 UNKNOWN_CALLED_AE_TITLE: Final = Rejection(1, 1, 7, "called AE title not recognized")
+WRONG_CERTIFICATE: Final = Rejection(
+    1, 1, 3, "its certificate is none of those that its AE title is bound to"
+)
+TOO_MANY_OF_PEER: Final = Rejection(2, 3, 2, "local limit for one peer exceeded")
 TOO_MANY_ASSOCIATIONS: Final = Rejection(2, 3, 2, "local limit exceeded")
 
 
@@ -59,6 +66,11 @@ class Admission:
         Accepted addresses; every one when empty.
     maximum, maximum_per_peer : int
         Most associations at once, of all peers and of one address.
+    per_second : float
+        Most new connections of one address in a second, 0 for no limit; twice as
+        many may come at once.
+    rules : sequence of PeerRule
+        Certificates that AE titles are bound to.
     """
 
     def __init__(
@@ -69,12 +81,18 @@ class Admission:
         allowed: Sequence[Network],
         maximum: int,
         maximum_per_peer: int,
+        per_second: float = 0,
+        rules: Sequence[PeerRule] = (),
     ) -> None:
         self._called_ae_title = called_ae_title.strip() if called_ae_title else None
         self._calling_ae_titles = frozenset(each.strip() for each in calling_ae_titles)
         self._allowed = tuple(allowed)
         self._maximum = maximum
         self._maximum_per_peer = maximum_per_peer
+        self._rate = ArrivalRate(per_second)
+        self._certificates = {
+            rule.ae_title.strip(): rule.certificates for rule in rules if rule.certificates
+        }
         self._lock = threading.Lock()
         self._waiting: Counter[str] = Counter()
         self._associated: Counter[str] = Counter()
@@ -86,8 +104,14 @@ class Admission:
             return self._associated.total()
 
     def connect(self, address: str) -> bool:
-        """Count a new connection; False when `address` or all have too many that wait."""
+        """Count a new connection.
+
+        False when `address` brings them too fast, or when it or all have too
+        many that wait.
+        """
         with self._lock:
+            if not self._rate.allows(address):
+                return False
             if (
                 self._waiting[address] >= self._maximum_per_peer * WAITING_PER_ASSOCIATION
                 or self._waiting.total() >= self._maximum * WAITING_PER_ASSOCIATION * 2
@@ -96,19 +120,30 @@ class Admission:
             self._waiting[address] += 1
             return True
 
-    def associate(self, address: str, calling: str, called: str) -> Rejection | None:
-        """Count a connection as an association, or say why it is refused."""
+    def associate(
+        self, address: str, calling: str, called: str, certificate: bytes | None = None
+    ) -> Rejection | None:
+        """Count a connection as an association, or say why it is refused.
+
+        Parameters
+        ----------
+        address, calling, called : str
+        certificate : bytes, optional
+            The one that the peer has shown and that was verified, DER encoded.
+        """
         if self._allowed and not self._is_allowed(address):
             return UNKNOWN_ADDRESS
         if self._calling_ae_titles and calling.strip() not in self._calling_ae_titles:
             return UNKNOWN_CALLING_AE_TITLE
         if self._called_ae_title is not None and called.strip() != self._called_ae_title:
             return UNKNOWN_CALLED_AE_TITLE
+        bound_to = self._certificates.get(calling.strip())
+        if bound_to is not None and not certificate_fits(bound_to, certificate):
+            return WRONG_CERTIFICATE
         with self._lock:
-            if (
-                self._associated.total() >= self._maximum
-                or self._associated[address] >= self._maximum_per_peer
-            ):
+            if self._associated[address] >= self._maximum_per_peer:
+                return TOO_MANY_OF_PEER
+            if self._associated.total() >= self._maximum:
                 return TOO_MANY_ASSOCIATIONS
             self._discount(self._waiting, address)
             self._associated[address] += 1

@@ -42,8 +42,9 @@ What is wrong          What is done, and where
                        (`SteppedUpperLayer`).
 9 endless waiting      Reads have no timeout: half a PDU blocks a thread for
                        good, on both sides, and a claimed length is believed up
-                       to 4 GB. Here reads have a timeout and lengths a bound
-                       (`RequestingSocket`, `ReceivingAssociation`).
+                       to 4 GB. Here reads have a timeout, lengths a bound, and
+                       a peer that sends a byte a second is cut off
+                       (`RequestingSocket`, `ReceivingAssociation`, `pace.Pace`).
 10 asking in between   An acceptor that sends a request from a handler waits for
                        a second thread to read the response. Here the one thread
                        reads it (`ReceivingAssociation.ask`).
@@ -59,7 +60,7 @@ import ssl
 import struct
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from socketserver import TCPServer
 from typing import Any, Final, cast
@@ -77,7 +78,8 @@ from pynetdicom.pdu_primitives import A_ASSOCIATE, P_DATA
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AddressInformation, AssociationServer, AssociationSocket
 
-from dicom_nodes.network.admission import Admission, Rejection
+from dicom_nodes.network.admission import TOO_MANY_ASSOCIATIONS, Admission, Rejection
+from dicom_nodes.network.pace import Pace
 from dicom_nodes.network.pdu_reader import (
     P_DATA_TF,
     ConnectionEnded,
@@ -85,6 +87,7 @@ from dicom_nodes.network.pdu_reader import (
     PDUReader,
     PeerSilent,
 )
+from dicom_nodes.network.reloaded_tls import ReloadedTLS
 from dicom_nodes.network.store_command import (
     C_STORE_RQ,
     StoreRequest,
@@ -99,6 +102,9 @@ TRIED_VERSIONS: Final = ("3.0.4",)
 LARGEST_IDENTIFIER: Final = 1024 * 1024
 CLOSING_SECONDS: Final = 1.0
 MOST_KEPT_REQUESTS: Final = 8
+# When every place is taken, an association that was idle for so long gives way.
+IDLE_SECONDS: Final = 5.0
+_ROOM_SECONDS: Final = 1.0
 
 _LOGGER = logging.getLogger(__name__)
 _ABORTED_BY_PROVIDER: Final = 2
@@ -250,7 +256,10 @@ class ReceivingAssociation(Association):
         self._reader = PDUReader(self._receive_into, server.ae.maximum_pdu_size)
         self._calling_ae_title = self._called_ae_title = ""
         self._associated = False
+        self._certificate: bytes | None = None
+        self._pace = Pace(server.slowest_bytes_per_second, server.network_timeout_seconds)
         self._busy = False
+        self._idle_since = time.monotonic()
         self._stopping = False
         self._aborting = False
         self._kept: deque[tuple[int, Any]] = deque()
@@ -267,6 +276,13 @@ class ReceivingAssociation(Association):
     def called_ae_title(self) -> str:
         """Called AE title, without padding."""
         return self._called_ae_title
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long it has been waiting between two messages; 0 while it is busy."""
+        if self._busy or self._stopping or not self._associated:
+            return 0.0
+        return time.monotonic() - self._idle_since
 
     def accepted_syntaxes(self, context_id: int) -> tuple[str, str]:
         """Abstract and transfer syntax of an accepted presentation context."""
@@ -403,13 +419,15 @@ class ReceivingAssociation(Association):
 
     def _open_transport(self) -> None:
         """Shake hands if the listener is a TLS one, and give pynetdicom the socket."""
-        context = self._receiving_server.ssl_context
-        if context is not None:
+        tls = self._receiving_server.tls
+        if tls is not None:
             self._connection.settimeout(self._remaining())
-            self._connection = context.wrap_socket(
+            encrypted = tls.context().wrap_socket(
                 self._connection, server_side=True, do_handshake_on_connect=False
             )
-            self._connection.do_handshake()
+            self._connection = encrypted
+            encrypted.do_handshake()
+            self._certificate = encrypted.getpeercert(binary_form=True)
         self.set_socket(AssociationSocket(self, client_socket=self._connection))
         self._upper_layer.act()
 
@@ -425,18 +443,18 @@ class ReceivingAssociation(Association):
         self._calling_ae_title = str(request.calling_ae_title).strip()
         self._called_ae_title = str(request.called_ae_title).strip()
         server = self._receiving_server
-        refused = server.admission.associate(
-            self.peer_address, self.calling_ae_title, self.called_ae_title
-        )
+        refused = server.admit(self, self._certificate)
         if refused is not None:
             self._reject(refused)
             return False
         self._associated = True
         self.acceptor.supported_contexts = server.contexts_for(
-            request.presentation_context_definition_list
+            request.presentation_context_definition_list, self.calling_ae_title
         )
         self.acse.negotiate_association()
         self._deadline = None
+        self._idle_since = time.monotonic()
+        self._pace.restart()
         self._set_timeout(server.network_timeout_seconds)
         return bool(self.is_established)
 
@@ -448,6 +466,7 @@ class ReceivingAssociation(Association):
             self.called_ae_title,
             refused.text,
         )
+        self._receiving_server.rejected(self, refused)
         self.acse.send_reject(refused.result, refused.source, refused.reason)
 
     def _serve(self) -> None:
@@ -462,6 +481,8 @@ class ReceivingAssociation(Association):
                     self._serve_request(primitive, context_id)
                 while self._follow_ups and self.is_established:
                     self._follow_ups.popleft()()
+                self._idle_since = time.monotonic()
+                self._pace.restart()
                 self._busy = False
             else:
                 self._take_control_pdu()
@@ -563,12 +584,16 @@ class ReceivingAssociation(Association):
         """Cure 9: read with the deadline of negotiation, or else the network timeout."""
         if self._deadline is not None:
             self._set_timeout(self._remaining())
+        began = time.monotonic()
         try:
-            return self._connection.recv_into(view)
+            received = self._connection.recv_into(view)
         except (BlockingIOError, TimeoutError) as error:  # SO_RCVTIMEO says EAGAIN
             raise PeerSilent from error
         except OSError as error:
             raise ConnectionEnded(f"the connection broke: {error}") from error
+        if received and self._pace.is_too_slow(received, time.monotonic() - began):
+            raise PeerSilent
+        return received
 
     def _remaining(self) -> float:
         remaining = (self._deadline or 0.0) - time.monotonic()
@@ -619,7 +644,7 @@ class ReceivingServer(AssociationServer):
     address : tuple
         Where to listen; port 0 lets the system choose.
     contexts_for : callable
-        Gives the supported contexts for those that a peer proposes.
+        Gives the supported contexts for those that a peer proposes, and its AE title.
     store : callable
         Serves one C-STORE: association, presentation context ID, request and
         data set, returns status and Error Comment. It must use up the data set.
@@ -629,10 +654,14 @@ class ReceivingServer(AssociationServer):
         pynetdicom's intervention events and their handlers, for other messages.
     conversations : mapping
         What answers a request by itself, by abstract syntax and kind of primitive.
-    ssl_context : ssl.SSLContext, optional
+    tls : ReloadedTLS, optional
         For a TLS listener.
     share_port : bool
         Whether other processes listen on the same port.
+    slowest_bytes_per_second : float
+        A peer that sends less in the middle of a message is cut off; 0 for no limit.
+    rejected : callable
+        Told of each association that is rejected.
     """
 
     request_queue_size = 128
@@ -642,14 +671,19 @@ class ReceivingServer(AssociationServer):
         ae: AE,
         address: tuple[str, int],
         *,
-        contexts_for: Callable[[Sequence[PresentationContext]], list[PresentationContext]],
+        contexts_for: Callable[[Sequence[PresentationContext], str], list[PresentationContext]],
         store: Store,
         admission: Admission,
         services: dict[Any, Callable[..., Any]],
         conversations: Mapping[tuple[str, type], Conversation],
-        ssl_context: ssl.SSLContext | None = None,
+        tls: ReloadedTLS | None = None,
         share_port: bool = False,
+        slowest_bytes_per_second: float = 0,
+        rejected: Callable[[ReceivingAssociation, Rejection], None] = lambda *_: None,
     ) -> None:
+        self.tls = tls
+        self.slowest_bytes_per_second = slowest_bytes_per_second
+        self.rejected = rejected
         self.contexts_for = contexts_for
         self.store = store
         self.admission = admission
@@ -660,13 +694,47 @@ class ReceivingServer(AssociationServer):
         self._associations_lock = threading.Lock()
         self.acse_timeout_seconds = ae.acse_timeout or 5.0
         self.network_timeout_seconds = ae.network_timeout or 60.0
-        super().__init__(ae, address, ae.ae_title, [], ssl_context=ssl_context)
+        super().__init__(ae, address, ae.ae_title, [])
 
     @property
     def connections(self) -> list[ReceivingAssociation]:
         """Connections that are open now, negotiated or not."""
         with self._associations_lock:
             return list(self._associations)
+
+    def admit(
+        self, association: ReceivingAssociation, certificate: bytes | None
+    ) -> Rejection | None:
+        """Count an association, or say why it is refused.
+
+        When every place is taken the longest idle association, of the address
+        that has the most of them, is ended: silent peers keep nobody out.
+        """
+        asked = (
+            association.peer_address,
+            association.calling_ae_title,
+            association.called_ae_title,
+            certificate,
+        )
+        refused = self.admission.associate(*asked)
+        if refused is not TOO_MANY_ASSOCIATIONS or not self._end_an_idle_one():
+            return refused
+        until = time.monotonic() + _ROOM_SECONDS
+        while refused is TOO_MANY_ASSOCIATIONS and time.monotonic() < until:
+            time.sleep(0.01)
+            refused = self.admission.associate(*asked)
+        return refused
+
+    def _end_an_idle_one(self) -> bool:
+        connections = self.connections
+        held = Counter(each.peer_address for each in connections)
+        idle = [each for each in connections if each.idle_seconds >= IDLE_SECONDS]
+        if not idle:
+            return False
+        chosen = max(idle, key=lambda each: (held[each.peer_address], each.idle_seconds))
+        _LOGGER.warning("%s: idle, ended to make room for another peer", chosen.name)
+        chosen.stop(at_once=False)
+        return True
 
     def shutdown(self) -> None:
         """Stop accepting connections and close the listening socket."""
@@ -695,7 +763,7 @@ class ReceivingServer(AssociationServer):
         """Whether the peer may have one more connection that waits for its association."""
         if self.admission.connect(str(client_address[0])):
             return True
-        _LOGGER.warning("too many silent connections from %s, closed one", client_address[0])
+        _LOGGER.info("too many new or silent connections from %s, closed one", client_address[0])
         return False
 
     def process_request(self, request: Any, client_address: Any) -> None:

@@ -14,7 +14,7 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.service_class import ServiceClass, StorageServiceClass
 from pynetdicom.sop_class import uid_to_service_class
 
-from dicom_nodes.network.admission import Admission, networks
+from dicom_nodes.network.admission import Admission, Rejection, networks
 from dicom_nodes.network.instance_store import (
     Accept,
     Announced,
@@ -29,17 +29,29 @@ from dicom_nodes.network.node_service import (
     dispatched,
     service_contexts,
 )
+from dicom_nodes.network.permissions import STORE, PeerRule, is_service_allowed
 from dicom_nodes.network.pynetdicom_cures import (
     ReceivingAssociation,
     ReceivingServer,
     configure_pynetdicom,
     storage_contexts,
 )
+from dicom_nodes.network.reloaded_tls import ReloadedTLS
 from dicom_nodes.network.store_command import StoreRequest
-from dicom_nodes.network.tls import ServerTLS, server_context
+from dicom_nodes.network.tls import ServerTLS
 from dicom_nodes.network.verification_scp import VERIFICATION
 
 _LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An association that was rejected, and why; the AE titles are what the peer said."""
+
+    calling_ae_title: str
+    called_ae_title: str
+    peer_address: str
+    why: Rejection
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +73,10 @@ class ListenOptions:
         Accepted UIDs; when empty all storage SOP classes, private and unknown
         ones included, and all transfer syntaxes.
     maximum_associations, maximum_associations_per_peer : int
+    maximum_connections_per_second : float
+        New connections of one address in a second; 0 for no limit.
+    slowest_bytes_per_second : float
+        A peer that sends less in the middle of a message is cut off; 0 for no limit.
     maximum_pdu_bytes : int
         The longest PDU that a peer may send; 0 for no limit.
     acse_timeout_seconds : float
@@ -68,6 +84,8 @@ class ListenOptions:
     network_timeout_seconds : float
         For a silent peer on an established association.
     tls : ServerTLS, optional
+    peer_rules : tuple of PeerRule
+        What single AE titles may do, and the certificates they are bound to.
     """
 
     ae_title: str
@@ -80,10 +98,13 @@ class ListenOptions:
     transfer_syntaxes: tuple[str, ...] = ()
     maximum_associations: int = 64
     maximum_associations_per_peer: int = 32
+    maximum_connections_per_second: float = 0
+    slowest_bytes_per_second: float = 1000
     maximum_pdu_bytes: int = 131072
     acse_timeout_seconds: float = 5
     network_timeout_seconds: float = 60
     tls: ServerTLS | None = field(default=None)
+    peer_rules: tuple[PeerRule, ...] = ()
 
 
 class Listener:
@@ -132,6 +153,7 @@ def start_listening(
     room: Callable[[], bool],
     services: Sequence[NodeService] = (),
     share_port: bool = False,
+    rejected: Callable[[Rejected], None] = lambda _: None,
 ) -> Listener:
     """Listen for C-STORE, C-ECHO and what other services take.
 
@@ -153,6 +175,8 @@ def start_listening(
         Other services that are offered on the same port.
     share_port : bool
         Whether several processes listen on the same port (SO_REUSEPORT).
+    rejected : callable
+        Told of each association that is rejected, in its thread.
 
     Raises
     ------
@@ -175,7 +199,9 @@ def start_listening(
     server = ReceivingServer(
         entity,
         (options.address, options.port),
-        contexts_for=lambda proposed: _supported_contexts(options, offered, proposed),
+        contexts_for=lambda proposed, calling: _supported_contexts(
+            options, offered, proposed, calling
+        ),
         store=_StorageService(InstanceStore(accept, place, room)).store,
         admission=Admission(
             called_ae_title=options.ae_title if options.require_called_ae_title else None,
@@ -183,11 +209,22 @@ def start_listening(
             allowed=networks(options.peer_addresses),
             maximum=options.maximum_associations,
             maximum_per_peer=options.maximum_associations_per_peer,
+            per_second=options.maximum_connections_per_second,
+            rules=options.peer_rules,
         ),
         services=dispatched(offered),
         conversations=conversations_by_context(offered),
-        ssl_context=server_context(options.tls) if options.tls else None,
+        tls=ReloadedTLS(options.tls) if options.tls else None,
         share_port=share_port,
+        slowest_bytes_per_second=options.slowest_bytes_per_second,
+        rejected=lambda association, why: rejected(
+            Rejected(
+                association.calling_ae_title,
+                association.called_ae_title,
+                association.peer_address,
+                why,
+            )
+        ),
     )
     return Listener(server)
 
@@ -203,19 +240,23 @@ def _supported_contexts(
     options: ListenOptions,
     offered: Sequence[NodeService],
     proposed: Sequence[PresentationContext],
+    calling_ae_title: str,
 ) -> list[PresentationContext]:
-    sop_classes = frozenset(options.sop_classes)
+    def allowed(service: str) -> bool:
+        return is_service_allowed(options.peer_rules, calling_ae_title, service)
 
+    sop_classes = frozenset(options.sop_classes)
+    may_store = allowed(STORE)
     of_services = {uid for service in offered for uid in service.sop_classes}
 
     def accepted(uid: str) -> bool:
-        if uid in of_services:
+        if uid in of_services or not may_store:
             return False
         return uid in sop_classes if sop_classes else is_storage_sop_class(uid)
 
     return [
         *storage_contexts(proposed, accepted, options.transfer_syntaxes),
-        *service_contexts(offered, proposed),
+        *service_contexts([each for each in offered if allowed(each.name)], proposed),
     ]
 
 

@@ -1,7 +1,8 @@
-"""DICOM over TLS by the BCP 195 profile (PS3.15, section B.9; RFC 7525).
+"""DICOM over TLS by the BCP 195 RFC 8996, 9325 profile (PS3.15, section B.12).
 
-TLS 1.2 and 1.3, and of TLS 1.2 only suites with forward secrecy and
-authenticated encryption.
+TLS 1.3 where the peer has it, otherwise TLS 1.2 with the suites that RFC 9325,
+section 4.2 recommends: forward secrecy by elliptic curves and authenticated
+encryption. TLS 1.0 and 1.1 are off (RFC 8996).
 """
 
 from __future__ import annotations
@@ -13,15 +14,14 @@ from typing import Final
 
 from processing.measurement import PermanentFault
 
-# RFC 7525, section 4.2; TLS 1.3 has its own suites, all of which qualify.
+# RFC 9325, section 4.2; TLS 1.3 has its own suites, all of which qualify. Suites with
+# finite-field DHE, which the retired profiles (B.9 to B.11) allowed, are advised against.
 TLS_1_2_CIPHERS: Final = ":".join(
     (
         "ECDHE-ECDSA-AES128-GCM-SHA256",
         "ECDHE-RSA-AES128-GCM-SHA256",
         "ECDHE-ECDSA-AES256-GCM-SHA384",
         "ECDHE-RSA-AES256-GCM-SHA384",
-        "DHE-RSA-AES128-GCM-SHA256",
-        "DHE-RSA-AES256-GCM-SHA384",
     )
 )
 

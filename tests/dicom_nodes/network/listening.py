@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from dicom_nodes.network.instance_store import Arrival, StoreStatus
 from dicom_nodes.network.node_service import NodeService
-from dicom_nodes.network.storage_scp import Listener, ListenOptions, start_listening
+from dicom_nodes.network.storage_scp import Listener, ListenOptions, Rejected, start_listening
 
 
 @dataclass
@@ -67,7 +67,13 @@ class Node:
 
 
 @contextmanager
-def listening(folder: Path, services: Sequence[NodeService] = (), **changes: Any) -> Iterator[Node]:
+def listening(
+    folder: Path,
+    services: Sequence[NodeService] = (),
+    *,
+    rejected: Callable[[Rejected], None] = lambda _: None,
+    **changes: Any,
+) -> Iterator[Node]:
     """A node that listens on a free port; `changes` are those of its `ListenOptions`."""
     node = Node(folder)
     node.kept.mkdir(parents=True)
@@ -78,6 +84,7 @@ def listening(folder: Path, services: Sequence[NodeService] = (), **changes: Any
         place=lambda: node.place(),
         room=lambda: node.room(),
         services=services,
+        rejected=rejected,
     )
     try:
         yield node

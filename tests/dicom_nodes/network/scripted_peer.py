@@ -204,6 +204,13 @@ def connect(port: int, timeout: float = 10) -> Connection:
     return Connection(socket.create_connection(("127.0.0.1", port), timeout), timeout)
 
 
+def connect_from(address: str, port: int, timeout: float = 10) -> Connection:
+    """A connection from another address of the loopback network."""
+    return Connection(
+        socket.create_connection(("127.0.0.1", port), timeout, source_address=(address, 0)), timeout
+    )
+
+
 class ScriptedAcceptor:
     """Listens, and runs a script on the first connection."""
 

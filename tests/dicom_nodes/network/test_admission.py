@@ -6,6 +6,7 @@ import pytest
 
 from dicom_nodes.network.admission import (
     TOO_MANY_ASSOCIATIONS,
+    TOO_MANY_OF_PEER,
     UNKNOWN_ADDRESS,
     Admission,
     networks,
@@ -30,7 +31,7 @@ def associate(door: Admission, address: str) -> Any:
 
 def test_associations_are_counted_for_each_peer_and_for_all() -> None:
     door = admission()
-    assert [associate(door, "10.0.0.1") for _ in range(3)] == [None, None, TOO_MANY_ASSOCIATIONS]
+    assert [associate(door, "10.0.0.1") for _ in range(3)] == [None, None, TOO_MANY_OF_PEER]
     assert associate(door, "10.0.0.2") is None
     assert associate(door, "10.0.0.3") is TOO_MANY_ASSOCIATIONS
     assert door.associations == 3
@@ -68,3 +69,9 @@ def test_a_place_is_free_again_when_a_silent_connection_ends() -> None:
 def test_addresses_are_matched_with_networks(address: str, allowed: bool) -> None:
     door = admission(allowed=networks(("10.0.0.0/8", "fe80::/10")))
     assert (associate(door, address) is not UNKNOWN_ADDRESS) is allowed
+
+
+def test_an_address_that_opens_connections_too_fast_has_to_wait() -> None:
+    door = admission(maximum=100, maximum_per_peer=100, per_second=2)
+    assert [door.connect("10.0.0.1") for _ in range(5)] == [True] * 4 + [False]
+    assert door.connect("10.0.0.2")

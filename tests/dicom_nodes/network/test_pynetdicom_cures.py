@@ -17,6 +17,7 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.presentation import build_context
 
+from dicom_nodes.network import pynetdicom_cures
 from dicom_nodes.network.direct_file import BLOCK_BYTES
 from dicom_nodes.network.part10_header import encode_header
 from dicom_nodes.network.peer import Peer
@@ -47,6 +48,7 @@ from tests.dicom_nodes.network.scripted_peer import (
     ScriptedAcceptor,
     associate_ac,
     connect,
+    connect_from,
     data_set,
     echo_command,
     echo_response,
@@ -109,6 +111,28 @@ def test_silent_connections_do_not_use_up_the_associations(tmp_path: Path) -> No
             assert peer.echo() == 0x0000
         for each in silent:
             each.socket.close()
+
+
+def test_an_idle_association_gives_way_when_every_place_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pynetdicom_cures, "IDLE_SECONDS", 0.2)
+    with (
+        listening(tmp_path, maximum_associations=2, maximum_associations_per_peer=2) as node,
+        connect_from("127.0.0.2", node.port) as longest_idle,
+        connect_from("127.0.0.3", node.port) as busy,
+    ):
+        assert longest_idle.associate(ECHO)[0] == A_ASSOCIATE_AC
+        assert busy.associate(ECHO)[0] == A_ASSOCIATE_AC
+        with connect(node.port) as early:
+            assert early.associate(ECHO)[0] == A_ASSOCIATE_RJ
+        time.sleep(0.3)
+        assert busy.echo() == 0x0000
+        with connect(node.port) as late:
+            assert late.associate(ECHO)[0] == A_ASSOCIATE_AC
+            assert late.echo() == 0x0000
+        assert longest_idle.ended()
+        assert busy.echo() == 0x0000
 
 
 def test_a_silent_connection_is_closed_after_the_acse_timeout(tmp_path: Path) -> None:
@@ -538,3 +562,36 @@ def test_nonsense_on_an_association_aborts_it_and_nothing_else(
 
 def _part10(uid: str) -> bytes:
     return encode_header(MR_IMAGE, uid, EXPLICIT, "TEST") + data_set(uid)
+
+
+def trickle(peer: Connection, message: bytes, piece: int, seconds: float) -> None:
+    for position in range(0, len(message), piece):
+        peer.send(message[position : position + piece])
+        time.sleep(seconds)
+
+
+def test_a_peer_that_sends_a_byte_now_and_then_is_cut_off_in_the_middle_of_a_message(
+    tmp_path: Path,
+) -> None:
+    with (
+        listening(tmp_path, network_timeout_seconds=0.5, slowest_bytes_per_second=100) as node,
+        connect(node.port, timeout=5) as peer,
+    ):
+        assert peer.associate(STORAGE)[0] == A_ASSOCIATE_AC
+        began = time.monotonic()
+        message = pdu(P_DATA_TF, fragment(1, 3, store_command(MR_IMAGE, "1.2.3")))
+        with pytest.raises(OSError, match=r"(?i)reset|pipe"):
+            trickle(peer, message, 1, seconds=0.1)
+        assert time.monotonic() - began < 4
+
+
+def test_a_slow_peer_whose_pace_is_enough_is_served(tmp_path: Path) -> None:
+    with (
+        listening(tmp_path, network_timeout_seconds=0.3, slowest_bytes_per_second=100) as node,
+        connect(node.port) as peer,
+    ):
+        assert peer.associate(STORAGE)[0] == A_ASSOCIATE_AC
+        message = pdu(P_DATA_TF, fragment(1, 3, store_command(MR_IMAGE, "1.2.3")))
+        message += pdu(P_DATA_TF, fragment(1, 2, data_set("1.2.3", size=400)))
+        trickle(peer, message, 40, seconds=0.05)
+        assert peer.store_status() == 0x0000
