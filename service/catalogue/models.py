@@ -225,3 +225,44 @@ class WorkerSlot(Base):
 
     name: Mapped[str] = mapped_column(String(128), primary_key=True)
     beat_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class PerformedProcedureStep(Base):
+    """What a modality said of a step (MPPS); `looked_at` is empty until its studies were."""
+
+    __tablename__ = "performed_steps"
+    __table_args__ = (Index("ix_performed_steps_looked_at", "looked_at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    sop_instance_uid: Mapped[str] = mapped_column(UID, unique=True)
+    state: Mapped[str] = mapped_column(String(16))
+    accession_number: Mapped[str] = mapped_column(Text)
+    patient_id: Mapped[str] = mapped_column(Text)
+    patient_name: Mapped[str] = mapped_column(Text)
+    modality: Mapped[str] = mapped_column(Text)
+    description: Mapped[str] = mapped_column(Text)
+    station_ae_title: Mapped[str] = mapped_column(Text)
+    began: Mapped[str] = mapped_column(String(14))
+    ended: Mapped[str] = mapped_column(String(14))
+    reason: Mapped[str] = mapped_column(Text)
+    instances: Mapped[list[str]] = mapped_column(JSON)
+    calling_ae_title: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    changed_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+    looked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    studies: Mapped[list[PerformedStepStudy]] = relationship(
+        cascade="all, delete-orphan", order_by="PerformedStepStudy.id"
+    )
+
+
+class PerformedStepStudy(Base):
+    """A study that a performed step is about; its images may not be here yet."""
+
+    __tablename__ = "performed_step_studies"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    step_row: Mapped[int] = mapped_column(
+        ForeignKey("performed_steps.id", ondelete="CASCADE"), index=True
+    )
+    study_instance_uid: Mapped[str] = mapped_column(UID, index=True)
