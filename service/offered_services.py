@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from dicom_nodes.network.mpps_scp import performed_step_service
 from dicom_nodes.network.node_service import NodeService
 from service.catalogue.database import Database
+from service.catalogue.performed_steps import KeptSteps
 from service.catalogue.stored_bytes import StoredBytes
 from service.settings import Settings
 
@@ -12,4 +16,8 @@ def offered_services(
     settings: Settings, database: Database, stored: StoredBytes
 ) -> tuple[NodeService, ...]:
     """Those that the settings switch on, each with what it answers from."""
-    return ()
+    offered: list[NodeService] = []
+    if settings.performed_steps.offered:
+        keep = timedelta(days=settings.performed_steps.keep_days)
+        offered.append(performed_step_service(KeptSteps(database, keep)))
+    return tuple(offered)

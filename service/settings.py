@@ -179,6 +179,13 @@ class WorkSettings(Table):
     urgency_rules: tuple[UrgencyRule, ...] = ()
 
 
+class PerformedStepSettings(Table):
+    """Whether modalities may tell of their procedure steps (MPPS), and how long that is kept."""
+
+    offered: bool = False
+    keep_days: int = Field(default=90, ge=1, le=3650)
+
+
 class PhotographCalibration(Table):
     """The size of a pixel at the face, for the photographs that match all that is named.
 
@@ -245,6 +252,7 @@ class Settings(BaseSettings):
     completion: CompletionSettings = CompletionSettings()
     delivery: DeliverySettings = DeliverySettings()
     work: WorkSettings = WorkSettings()
+    performed_steps: PerformedStepSettings = PerformedStepSettings()
     photograph: PhotographSettings = PhotographSettings()
     surface: SurfaceSettings = SurfaceSettings()
 

@@ -283,9 +283,7 @@ def _read(attributes: Callable[[], Dataset]) -> ForeignDataset:
     try:
         return ForeignDataset.of(attributes())
     except FOREIGN_VALUE_FAULTS as fault:
-        raise Refusal(
-            StepStatus.PROCESSING_FAILURE, "the data set cannot be read"
-        ) from fault
+        raise Refusal(StepStatus.PROCESSING_FAILURE, "the data set cannot be read") from fault
 
 
 def _refuse(answer: Dataset, status: StepStatus, comment: str) -> None:

@@ -36,7 +36,7 @@ class ForeignDataset:
 
     def has(self, keyword: str) -> bool:
         """Whether the attribute is there, with or without a value."""
-        return tag_for_keyword(keyword) in self.dataset
+        return _tag(keyword) in self.dataset
 
     def text(self, keyword: str) -> str:
         """The value of a text or UID in Unicode, without padding; empty where there is none.
@@ -47,8 +47,7 @@ class ForeignDataset:
             If it is longer than the standard allows, or cannot be decoded: a part of a
             name or an identifier could be those of somebody else.
         """
-        tag = tag_for_keyword(keyword)
-        assert tag is not None, keyword
+        tag = _tag(keyword)
         vr = dictionary_VR(tag)
         value = _undecoded(self.dataset, tag)
         longest = LONGEST_NAME if vr == "PN" else LONGEST_TEXT
@@ -70,7 +69,7 @@ class ForeignDataset:
         RejectedInput
             If it is damaged, or has more than `MOST_ITEMS` items.
         """
-        tag = tag_for_keyword(keyword)
+        tag = _tag(keyword)
         if tag not in self.dataset:
             return ()
         try:
@@ -85,9 +84,15 @@ class ForeignDataset:
         return tuple(ForeignDataset.of(each, self.character_sets) for each in found)
 
 
-def _undecoded(dataset: Dataset, tag: int | None) -> bytes:
+def _tag(keyword: str) -> int:
+    tag = tag_for_keyword(keyword)
+    assert tag is not None, keyword
+    return tag
+
+
+def _undecoded(dataset: Dataset, tag: int) -> bytes:
     """The bytes of a value; pydicom decodes the character set of an item as it reads it."""
-    if tag is None or tag not in dataset:
+    if tag not in dataset:
         return b""
     element = dataset.get_item(tag)
     if isinstance(element, RawDataElement):

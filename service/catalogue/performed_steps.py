@@ -177,9 +177,7 @@ def steps_to_look_at(database: Database, limit: int) -> list[ToldStep]:
     )
     with database.sessions() as session:
         return [
-            ToldStep(
-                row.id, row.changed_at, tuple(each.study_instance_uid for each in row.studies)
-            )
+            ToldStep(row.id, row.changed_at, tuple(each.study_instance_uid for each in row.studies))
             for row in session.scalars(query)
         ]
 
@@ -199,9 +197,7 @@ def mark_looked_at(database: Database, steps: Sequence[ToldStep]) -> None:
             )
 
 
-def _new_row(
-    step: PerformedStep, calling_ae_title: str, now: datetime
-) -> PerformedProcedureStep:
+def _new_row(step: PerformedStep, calling_ae_title: str, now: datetime) -> PerformedProcedureStep:
     return PerformedProcedureStep(
         sop_instance_uid=step.sop_instance_uid,
         **{name: getattr(step, name) for name in _CHANGING},
@@ -209,9 +205,7 @@ def _new_row(
         calling_ae_title=calling_ae_title,
         created_at=now,
         changed_at=now,
-        studies=[
-            PerformedStepStudy(study_instance_uid=each) for each in step.study_instance_uids
-        ],
+        studies=[PerformedStepStudy(study_instance_uid=each) for each in step.study_instance_uids],
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -179,6 +179,15 @@ def latest_studies(database: Database, limit: int) -> list[str]:
     )
     with database.sessions() as session:
         return list(session.scalars(query))
+
+
+def arrived_among(database: Database, study_instance_uids: Collection[str]) -> set[str]:
+    """Those of these studies that are in the catalogue."""
+    query = sa.select(Study.study_instance_uid).where(
+        Study.study_instance_uid.in_(study_instance_uids)
+    )
+    with database.sessions() as session:
+        return set(session.scalars(query))
 
 
 def instance_keys(database: Database, sop_instance_uids: Sequence[str]) -> dict[str, str]:

@@ -22,6 +22,12 @@ from service.catalogue.stored_bytes import StoredBytes, open_stored_bytes
 from service.settings import Settings
 from service.workflow import completion
 from service.workflow.engine import EngineClient
+from service.workflow.performed_looking import (
+    look_at_told_steps,
+    performed_of_study,
+    wait_seconds,
+)
+from service.workflow.performed_steps import Standing
 
 _BATCH: Final = 100
 _PAUSE_SECONDS: Final = 0.2
@@ -45,7 +51,8 @@ class Cataloguer:
     def run(self, stopped: threading.Event) -> None:
         """Catalogue what arrives until told to stop."""
         while not stopped.is_set():
-            if self.catalogue_next() == 0:
+            looked = look_at_told_steps(self.settings, self.database, self.engine)
+            if self.catalogue_next() + looked == 0:
                 stopped.wait(_PAUSE_SECONDS)
 
     def catalogue_next(self) -> int:
@@ -60,17 +67,22 @@ class Cataloguer:
             {each.facts.study_instance_uid for each in batch if each.facts and not each.own}
         )
         for uid in touched:
-            self.engine.look_at_study_in(uid, self.settings.completion.quiet_seconds)
+            self.engine.look_at_study_in(uid, wait_seconds(self.settings, self.database, uid))
         studies.record(self.database, batch)
         for uid in touched:
             self._hurry_if_complete(uid)
         return len(batch)
 
     def _hurry_if_complete(self, study_instance_uid: str) -> None:
-        if not self.settings.completion.start_on_declared_inputs:
-            return
         study = studies.known_study(self.database, study_instance_uid)
-        if study is not None and completion.has_declared_inputs(study):
+        if study is None:
+            return
+        has_inputs = (
+            self.settings.completion.start_on_declared_inputs
+            and completion.has_declared_inputs(study)
+        )
+        said = performed_of_study(self.database, study_instance_uid)
+        if has_inputs or said.standing is Standing.COMPLETE:
             wait = min(completion.SETTLE_SECONDS, self.settings.completion.quiet_seconds)
             self.engine.look_at_study_in(study_instance_uid, wait)
 

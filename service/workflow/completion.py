@@ -13,6 +13,7 @@ from service.analyses import ANALYSES
 from service.analysis_entry import AnalysisEntry, CandidateInput
 from service.catalogue.studies import KnownInstance, KnownStudy
 from service.settings import CompletionSettings, Settings, UrgencyRule, WorkSettings
+from service.workflow.performed_steps import NOTHING_PERFORMED, Performed, Standing
 
 SETTLE_SECONDS: Final = 2.0
 
@@ -20,6 +21,7 @@ SETTLE_SECONDS: Final = 2.0
 class Evidence(StrEnum):
     """What shows that a study is complete; the first that proves it wins."""
 
+    PERFORMED_STEP = "performed procedure step"
     DECLARED_INPUTS = "declared inputs"
     QUIET_TIME = "quiet time"
     HARD_MAXIMUM = "hard maximum"
@@ -54,13 +56,18 @@ def has_declared_inputs(study: KnownStudy) -> bool:
     )
 
 
-def plan(study: KnownStudy, settings: Settings, now: datetime) -> Plan:
+def plan(
+    study: KnownStudy,
+    settings: Settings,
+    now: datetime,
+    performed: Performed = NOTHING_PERFORMED,
+) -> Plan:
     """The plan for a study whose time to be measured has come.
 
     It is asked for when the inputs are there, or when the debounced wait is over;
     which of the two, and for how long, is worked out from the study itself.
     """
-    evidence, detail = _evidence(study, settings.completion, now)
+    evidence, detail = _evidence(study, settings.completion, now, performed)
     jobs = tuple(
         job
         for entry in ANALYSES.values()
@@ -85,19 +92,23 @@ def is_urgent(study: KnownStudy, work: WorkSettings) -> bool:
 
 
 def _evidence(
-    study: KnownStudy, completion: CompletionSettings, now: datetime
+    study: KnownStudy, completion: CompletionSettings, now: datetime, performed: Performed
 ) -> tuple[Evidence, str]:
+    if performed.standing is Standing.COMPLETE:
+        return Evidence.PERFORMED_STEP, performed.detail
     if completion.start_on_declared_inputs and has_declared_inputs(study):
         declared = "; ".join(
             f"{entry.name}: {entry.declared}" for entry in ANALYSES.values() if entry.declared
         )
         return Evidence.DECLARED_INPUTS, f"all declared inputs are there ({declared})"
-    if now - study.last_arrival >= timedelta(seconds=completion.quiet_seconds):
+    is_quiet = now - study.last_arrival >= timedelta(seconds=completion.quiet_seconds)
+    if is_quiet and performed.standing is not Standing.WAITING:
         return Evidence.QUIET_TIME, f"nothing came for {completion.quiet_seconds:g} s"
     return (
         Evidence.HARD_MAXIMUM,
         f"the first instance came {(now - study.first_arrival).total_seconds():.0f} s ago "
-        f"(the maximum is {completion.maximum_seconds:g} s)",
+        f"(the maximum is {completion.maximum_seconds:g} s)"
+        + (f"; {performed.detail}" if performed.standing is Standing.WAITING else ""),
     )
 
 

@@ -27,6 +27,7 @@ from service.workflow import completion, confirming, delivering
 from service.workflow.delivery import Attempt, attempt_of
 from service.workflow.measuring import ANALYSIS_FILE, MeasureTask, ReadTask, Task
 from service.workflow.measuring_child import ChildDied, MeasuringChild
+from service.workflow.performed_looking import performed_of_study
 from service.workflow.result_objects import (
     ResultContent,
     areas_of,
@@ -55,7 +56,12 @@ class Steps:
     def complete(self, study_instance_uid: str) -> dict[str, Any]:
         """Decide why the study is complete now, record it, and plan its analyses."""
         study = self._study(study_instance_uid)
-        plan = completion.plan(study, self.settings, datetime.now(UTC))
+        plan = completion.plan(
+            study,
+            self.settings,
+            datetime.now(UTC),
+            performed_of_study(self.database, study_instance_uid),
+        )
         is_new = results.record_completion(
             self.database, study_instance_uid, plan.inputs_key, plan.evidence, plan.detail
         )
