@@ -31,6 +31,7 @@ from processing.inputs import Expression, View
 from processing.measurement import RejectedInput
 
 SPECIFIC_CHARACTER_SET: Final = 0x00080005
+_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,11}", re.ASCII)
 _UID: Final = re.compile(r"[0-9]+(\.[0-9]+)*", re.ASCII)
 
 
@@ -48,6 +49,7 @@ class InstanceHeader:
     hemiface, not an object that it wrapped and not a report of its own that a person
     edited. `referenced_instances` are the textures, libraries and scans that a surface scan
     refers to, `segmented_properties` the SNOMED CT codes of what a segmentation is of.
+    `series_number` and `instance_number` are None where they are not known.
     """
 
     sop_class_uid: str
@@ -83,6 +85,9 @@ class InstanceHeader:
     is_own: bool
     referenced_instances: tuple[str, ...] = ()
     segmented_properties: tuple[str, ...] = ()
+    referring_physician: str = ""
+    series_number: int | None = None
+    instance_number: int | None = None
 
 
 def is_valid_uid(text: str) -> bool:
@@ -182,6 +187,11 @@ def header_of(structure: FileStructure) -> InstanceHeader:
         is_own=manufacturer == OWN_MANUFACTURER and not (edited or edited_surfaces),
         referenced_instances=references,
         segmented_properties=segmented,
+        referring_physician=display_text(
+            structure.value(0x00080090), character_sets(structure), "PN"
+        ),
+        series_number=_integer(structure, 0x00200011),
+        instance_number=_integer(structure, 0x00200013),
     )
 
 
@@ -234,6 +244,12 @@ def _unsigned_short(structure: FileStructure, tag: int) -> int:
 def _number_of_frames(structure: FileStructure) -> int:
     text = structure.value(0x00280008).decode("ascii", "replace").strip("\0 ")
     return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 10 else 1
+
+
+def _integer(structure: FileStructure, tag: int) -> int | None:
+    """The value of an Integer String (PS3.5, section 6.2), if it is one."""
+    text = structure.value(tag).decode("ascii", "replace").strip("\0 ")
+    return int(text) if _INTEGER.fullmatch(text) and -(2**31) <= int(text) < 2**31 else None
 
 
 def _is_not_kept(structure: FileStructure, tag: int) -> bool:

@@ -22,6 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -79,8 +80,11 @@ class Study(Base):
     study_instance_uid: Mapped[str] = mapped_column(UID, unique=True)
     patient_row: Mapped[int] = mapped_column(ForeignKey("patients.id"), index=True)
     patient_name: Mapped[str] = mapped_column(Text, default="")
-    accession_number: Mapped[str] = mapped_column(Text, default="")
-    study_date: Mapped[str] = mapped_column(String(8), default="")
+    accession_number: Mapped[str] = mapped_column(Text, default="", index=True)
+    study_date: Mapped[str] = mapped_column(String(8), default="", index=True)
+    study_time: Mapped[str] = mapped_column(String(16), default="")
+    study_id: Mapped[str] = mapped_column(Text, default="")
+    referring_physician: Mapped[str] = mapped_column(Text, default="")
     description: Mapped[str] = mapped_column(Text, default="")
     priority: Mapped[str] = mapped_column(String(16), default="")
     first_arrival: Mapped[datetime] = mapped_column(UTCDateTime)
@@ -89,8 +93,23 @@ class Study(Base):
     patient: Mapped[Patient] = relationship(lazy="joined")
 
 
+class StudyName(Base):
+    """A component group of the patient's name of a study, folded for matching.
+
+    Compared by code points in every database, so that a beginning is a range of the index.
+    """
+
+    __tablename__ = "study_names"
+    __table_args__ = (Index("ix_study_names_name", "name", "study_row"),)
+
+    study_row: Mapped[int] = mapped_column(ForeignKey("studies.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(
+        Text().with_variant(postgresql.TEXT(collation="C"), "postgresql"), primary_key=True
+    )
+
+
 class Series(Base):
-    """A series."""
+    """A series, of instances that were received or of objects that were made."""
 
     __tablename__ = "series"
 
@@ -98,6 +117,7 @@ class Series(Base):
     series_instance_uid: Mapped[str] = mapped_column(UID, unique=True)
     study_row: Mapped[int] = mapped_column(ForeignKey("studies.id"), index=True)
     modality: Mapped[str] = mapped_column(String(16), default="")
+    number: Mapped[int | None] = mapped_column(Integer)
     description: Mapped[str] = mapped_column(Text, default="")
 
 
@@ -187,7 +207,7 @@ class Result(Base):
 
 
 class ResultObject(Base):
-    """A DICOM object that was made: the report, or a picture."""
+    """A DICOM object that was made: the report, or a picture; `header` as in `Instance`."""
 
     __tablename__ = "result_objects"
 
@@ -195,9 +215,10 @@ class ResultObject(Base):
     result_row: Mapped[int] = mapped_column(ForeignKey("results.id"), index=True)
     sop_instance_uid: Mapped[str] = mapped_column(UID, unique=True)
     sop_class_uid: Mapped[str] = mapped_column(UID)
-    series_instance_uid: Mapped[str] = mapped_column(UID)
+    series_instance_uid: Mapped[str] = mapped_column(UID, index=True)
     role: Mapped[str] = mapped_column(String(32))
     key: Mapped[str] = mapped_column(Text)
+    header: Mapped[dict[str, Any] | None] = mapped_column(JSON)
 
     result: Mapped[Result] = relationship(back_populates="objects")
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import selectinload
+from sqlalchemy.orm import Session, selectinload
 
 from service.catalogue.database import Database
 from service.catalogue.models import (
@@ -17,20 +18,26 @@ from service.catalogue.models import (
     Delivery,
     Result,
     ResultObject,
+    Series,
     Study,
     WorkerSlot,
 )
+from service.catalogue.studies import insert_into
 
 
 @dataclass(frozen=True, slots=True)
 class MadeObject:
-    """A DICOM object made of a result, and where its bytes are."""
+    """A DICOM object made of a result, and where its bytes are.
+
+    `header` holds what queries ask for, as `service.query_facts.made_facts` gives it.
+    """
 
     sop_instance_uid: str
     sop_class_uid: str
     series_instance_uid: str
     role: str
     key: str
+    header: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +139,11 @@ def record_result(database: Database, made: MadeResult) -> bool:
                 series_instance_uid=each.series_instance_uid,
                 role=each.role,
                 key=each.key,
+                header=each.header,
             )
             for each in made.objects
         )
+        _record_series(session, made)
         return True
 
 
@@ -220,6 +229,22 @@ def _insert(database: Database, table: type[Base]) -> sqlite.Insert | postgresql
     return postgresql.insert(table)
 
 
+def _record_series(session: Session, made: MadeResult) -> None:
+    """The series of the objects, so that they are found as those of received instances are."""
+    for each in made.objects:
+        session.execute(
+            insert_into(session, Series)
+            .values(
+                series_instance_uid=each.series_instance_uid,
+                study_row=_study(made.study_instance_uid),
+                modality=each.header.get("modality", "OT"),
+                number=each.header.get("series_number"),
+                description=each.header.get("series_description", ""),
+            )
+            .on_conflict_do_nothing()
+        )
+
+
 def _study(study_instance_uid: str) -> sa.ScalarSelect[int]:
     return (
         sa.select(Study.id).where(Study.study_instance_uid == study_instance_uid).scalar_subquery()
@@ -274,6 +299,7 @@ def made_result(row: Result) -> MadeResult:
                 each.series_instance_uid,
                 each.role,
                 each.key,
+                each.header or {},
             )
             for each in row.objects
         ),

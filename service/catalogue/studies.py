@@ -12,7 +12,16 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from service.catalogue.database import Database
-from service.catalogue.models import Instance, Patient, Quarantined, Series, Study
+from service.catalogue.models import (
+    Base,
+    Instance,
+    Patient,
+    Quarantined,
+    Series,
+    Study,
+    StudyName,
+)
+from service.catalogue.name_matching import folded_groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,10 @@ class StudyFacts:
     priority: str
     modality: str
     series_description: str
+    study_time: str = ""
+    study_id: str = ""
+    referring_physician: str = ""
+    series_number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +65,8 @@ class Catalogued:
 
     `facts` is None where the object does not even name its study; `reason` says
     why the object cannot be used, None where it can. `header` holds the facts
-    that the analyses look at when they declare their inputs.
+    that the analyses look at when they declare their inputs, and those that queries
+    ask for.
     """
 
     instance: Uncatalogued
@@ -259,12 +273,16 @@ def _study_row(session: Session, catalogued: Catalogued) -> int:
             "patient_name": facts.patient_name,
             "accession_number": facts.accession_number,
             "study_date": facts.study_date,
+            "study_time": facts.study_time,
+            "study_id": facts.study_id,
+            "referring_physician": facts.referring_physician,
             "description": facts.study_description,
             "priority": facts.priority,
             "first_arrival": arrived,
             "last_arrival": arrived,
         },
     )
+    record_names(session, study_row, facts.patient_name)
     if not catalogued.own:
         _raise_arrival(session, study_row, arrived)
     if facts.priority:
@@ -272,6 +290,16 @@ def _study_row(session: Session, catalogued: Catalogued) -> int:
             sa.update(Study).where(Study.id == study_row).values(priority=facts.priority)
         )
     return study_row
+
+
+def record_names(session: Session, study_row: int, patient_name: str) -> None:
+    """Have the study found by this name of its patient, beside those it had before."""
+    for name in folded_groups(patient_name):
+        session.execute(
+            insert_into(session, StudyName)
+            .values(study_row=study_row, name=name)
+            .on_conflict_do_nothing()
+        )
 
 
 def _raise_arrival(session: Session, study_row: int, arrived: datetime) -> None:
@@ -290,9 +318,17 @@ def _series_row(session: Session, facts: StudyFacts, study_row: int) -> int:
         {
             "study_row": study_row,
             "modality": facts.modality,
+            "number": facts.series_number,
             "description": facts.series_description,
         },
     )
+
+
+def insert_into(session: Session, table: type[Base]) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that may say what to do on a conflict."""
+    if session.get_bind().dialect.name == "sqlite":
+        return sqlite.insert(table)
+    return postgresql.insert(table)
 
 
 def _row_of(
@@ -302,8 +338,9 @@ def _row_of(
     otherwise: dict[str, Any],
 ) -> int:
     """The row with this identity, made with `otherwise` when it is not there yet."""
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-    session.execute(dialect.insert(table).values(**identity, **otherwise).on_conflict_do_nothing())
+    session.execute(
+        insert_into(session, table).values(**identity, **otherwise).on_conflict_do_nothing()
+    )
     columns: list[InstrumentedAttribute[Any]] = [getattr(table, name) for name in identity]
     row = session.scalar(
         sa.select(table.id).where(

@@ -19,6 +19,7 @@ from service.analyses import facts_for_analyses
 from service.catalogue import results, studies
 from service.catalogue.database import Database, open_database
 from service.catalogue.stored_bytes import StoredBytes, open_stored_bytes
+from service.query_facts import instance_facts
 from service.settings import Settings
 from service.workflow import completion
 from service.workflow.engine import EngineClient
@@ -98,7 +99,7 @@ class Cataloguer:
         return studies.Catalogued(
             instance=instance,
             facts=_facts(header),
-            header={} if header is None else facts_for_analyses(header),
+            header=({} if header is None else facts_for_analyses(header) | instance_facts(header)),
             reason=reason,
             own=own or (header is not None and header.is_own),
         )
@@ -173,4 +174,8 @@ def _facts(header: InstanceHeader | None) -> studies.StudyFacts | None:
         priority=header.requested_procedure_priority[:16],
         modality=header.modality[:16],
         series_description=header.series_description[:_LONGEST_TEXT],
+        study_time=header.study_time[:16],
+        study_id=header.study_id[:_LONGEST_TEXT],
+        referring_physician=header.referring_physician[:_LONGEST_TEXT],
+        series_number=header.series_number,
     )

@@ -24,6 +24,7 @@ from dicom_nodes.objects.written_object import WrittenObject
 from processing.measurement import Analysis, Picture, SurfacePatch
 from service.catalogue.results import MadeObject, MadeResult
 from service.catalogue.stored_bytes import StoredBytes
+from service.query_facts import made_facts
 from service.workflow.patches import patch_from_bytes
 
 REPORT_ROLE: Final = "report"
@@ -81,6 +82,7 @@ def write_result_objects(content: ResultContent, stored: StoredBytes) -> tuple[M
                     written.series_instance_uid,
                     role,
                     stored_key,
+                    made_facts(written.path),
                 )
             )
     return tuple(made)
