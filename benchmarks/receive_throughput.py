@@ -29,8 +29,9 @@ from uuid import uuid4
 
 import numpy as np
 
+from dicom_nodes.network.instance_store import Arrival, StoreStatus
 from dicom_nodes.network.part10_header import encode_header
-from dicom_nodes.network.storage_scp import Arrival, ListenOptions, StoreStatus, start_listening
+from dicom_nodes.network.storage_scp import ListenOptions, start_listening
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 STORESCU: Final = "/usr/bin/storescu"
