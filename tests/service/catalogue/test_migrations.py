@@ -32,7 +32,8 @@ def test_studies_and_results_of_an_older_catalogue_are_found(settings: Settings)
             "INSERT INTO studies VALUES (1, '1.2.1', 1, 'Wang^XiaoDong=王^小东', '', '', '', '',"
             " '2026-11-21', '2026-11-21')",
             "INSERT INTO results VALUES"
-            " (1, 'key', 1, 'photograph-symmetry', '1', 'measured', NULL, '[]', '2026-11-21', NULL)",
+            " (1, 'key', 1, 'photograph-symmetry', '1', 'measured', NULL, '[]',"
+            " '2026-11-21', NULL)",
             "INSERT INTO result_objects VALUES"
             " (1, 1, '2.25.1', '1.2.840.10008.5.1.4.1.1.88.34', '2.25.7', 'report', 'results/r')",
         ):
