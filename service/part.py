@@ -52,7 +52,7 @@ def console(settings: Settings, part: str, stopped: threading.Event) -> None:
     """Serve the page, the health checks and the metrics."""
     from service.console.server import run_console
 
-    run_console(settings, stopped)
+    run_console(settings, slot_name(part), stopped)
 
 
 _PARTS: Final[Mapping[str, Callable[[Settings, str, threading.Event], None]]] = {

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -251,29 +253,41 @@ def run_receiver(settings: Settings, slot: str, stopped: threading.Event) -> Non
     sys.setswitchinterval(_SWITCH_SECONDS)
     database = open_database(settings)
     stored = open_stored_bytes(settings)
+    services = offered_services(settings, database, stored)
+    with reception_of(settings, slot, database, stored) as reception:
+        listeners = [
+            start_listening(
+                options,
+                reception.accept,
+                place=reception.place,
+                room=reception.has_room,
+                services=services,
+                share_port=True,
+            )
+            for options in listen_options(settings)
+        ]
+        stopped.wait()
+        for listener in listeners:
+            listener.stop()
+    database.close()
+
+
+@contextmanager
+def reception_of(
+    settings: Settings, slot: str, database: Database, stored: StoredBytes
+) -> Iterator[Reception]:
+    """The reception of a slot, which first removes what the slot had left over.
+
+    A slot must not be used by two processes at once.
+    """
     remove_unacknowledged(database, stored, slot)
     group_commit = GroupCommit(database, stored)
-    reception = Reception(
-        database, stored, Keys(slot, stored), group_commit, settings.storage.reserve_bytes
-    )
-    services = offered_services(settings, database, stored)
-    listeners = [
-        start_listening(
-            options,
-            reception.accept,
-            place=reception.place,
-            room=reception.has_room,
-            services=services,
-            share_port=True,
-        )
-        for options in listen_options(settings)
-    ]
-    stopped.wait()
-    for listener in listeners:
-        listener.stop()
-    reception.keys.close()
-    group_commit.close()
-    database.close()
+    keys = Keys(slot, stored)
+    try:
+        yield Reception(database, stored, keys, group_commit, settings.storage.reserve_bytes)
+    finally:
+        keys.close()
+        group_commit.close()
 
 
 def remove_unacknowledged(database: Database, stored: StoredBytes, slot: str) -> None:

@@ -10,7 +10,14 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -93,11 +100,42 @@ class DicomSettings(Table):
         return self
 
 
+class HttpTLSSettings(Table):
+    """HTTP over TLS by the BCP 195 profile; off while `certificate` is not set."""
+
+    certificate: Path | None = None
+    private_key: Path | None = None
+
+
 class HttpSettings(Table):
-    """Where the page, the health checks and the metrics are served."""
+    """Where the page, the health checks, the metrics and DICOMweb are served."""
 
     address: str = "127.0.0.1"
     port: int = 8080
+    tls: HttpTLSSettings = HttpTLSSettings()
+
+
+class DicomwebClient(Table):
+    """Who may use DICOMweb with this token, for what, and under which AE title it is known."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\w .-]+$")]
+    token: Annotated[SecretStr, Field(min_length=16, max_length=4096)]
+    ae_title: AETitle = "DICOMWEB"
+    permissions: tuple[Literal["store", "query"], ...] = ("store", "query")
+    sends_complete_sets: bool = True
+
+
+class DicomwebSettings(Table):
+    """DICOMweb below ``/dicom-web`` of the HTTP address.
+
+    Where no client is named everybody may use it who reaches the address, which
+    then must be one of this machine alone.
+    """
+
+    clients: tuple[DicomwebClient, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+    maximum_requests: int = Field(default=16, ge=1, le=256)
+    idle_timeout_seconds: float = Field(default=60, gt=0)
 
 
 class StorageSettings(Table):
@@ -121,6 +159,7 @@ class CompletionSettings(Table):
     quiet_seconds: float = Field(default=30, gt=0)
     maximum_seconds: float = Field(default=900, gt=0)
     start_on_declared_inputs: bool = True
+    start_on_stow_request: bool = True
 
 
 class DestinationTLS(Table):
@@ -246,6 +285,7 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = "console"
     dicom: DicomSettings = DicomSettings()
     http: HttpSettings = HttpSettings()
+    dicomweb: DicomwebSettings = DicomwebSettings()
     storage: StorageSettings = StorageSettings()
     database: DatabaseSettings = DatabaseSettings()
     peers: tuple[ApplicationEntity, ...] = ()

@@ -29,7 +29,11 @@ _DISK_FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 
 
 class StoreStatus(IntEnum):
-    """Status of a C-STORE response (PS3.4, table B.2-1; PS3.7, section 9.1.1.1.9)."""
+    """Status of a C-STORE response (PS3.4, table B.2-1; PS3.7, section 9.1.1.1.9).
+
+    The same numbers are the failure reasons of STOW-RS (PS3.18, table I.2-2), which has one
+    more: `TRANSFER_SYNTAX_NOT_SUPPORTED`.
+    """
 
     SUCCESS = 0x0000
     PROCESSING_FAILURE = 0x0110
@@ -38,6 +42,7 @@ class StoreStatus(IntEnum):
     OUT_OF_RESOURCES = 0xA700
     DATA_SET_DOES_NOT_MATCH = 0xA900
     CANNOT_UNDERSTAND = 0xC000
+    TRANSFER_SYNTAX_NOT_SUPPORTED = 0xC122
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 import struct
+from dataclasses import dataclass
 from typing import Final
 
 from pydicom.uid import PYDICOM_IMPLEMENTATION_UID
+
+from processing.measurement import RejectedInput
 
 IMPLEMENTATION_VERSION_NAME: Final = "HEMIFACE"
 _UID_PATTERN: Final = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
@@ -20,6 +23,9 @@ _NOT_PEEKED_INTO: Final = frozenset(
         "1.2.840.10008.1.2.2",  # Explicit VR Big Endian
     )
 )
+# Implementation, receiving application and private information take a few hundred bytes.
+MOST_FILE_META_BYTES: Final = 64 * 1024
+_PREAMBLE_BYTES: Final = 128
 _SOP_CLASS_UID: Final = (0x0008, 0x0016)
 _SOP_INSTANCE_UID: Final = (0x0008, 0x0018)
 
@@ -46,6 +52,67 @@ def encode_header(
         )
     )
     return bytes(128) + b"DICM" + struct.pack("<HH2sHL", 2, 0, b"UL", 4, len(meta)) + meta
+
+
+@dataclass(frozen=True, slots=True)
+class FileMeta:
+    """What the File Meta Information of a file names; a UID that it lacks is empty.
+
+    `length_bytes` is how much of the file stands before its data set.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    length_bytes: int
+
+
+def file_meta_of(beginning: bytes, *, is_whole: bool = False) -> FileMeta | None:
+    """Read preamble, prefix and File Meta Information (PS3.10, section 7.1).
+
+    Parameters
+    ----------
+    beginning : bytes
+        The first bytes of a file; not more than `MOST_FILE_META_BYTES` are needed.
+    is_whole : bool
+        Whether nothing follows them.
+
+    Returns
+    -------
+    FileMeta or None
+        None where more bytes are needed to tell.
+
+    Raises
+    ------
+    RejectedInput
+        If it is no DICOM file, or its File Meta Information does not end.
+    """
+    start = _PREAMBLE_BYTES + 4
+    if len(beginning) >= start and beginning[_PREAMBLE_BYTES:start] != b"DICM":
+        raise RejectedInput("it is no DICOM file: the letters DICM are missing after the preamble")
+    found: dict[int, str] = {}
+    position = start
+    while position + 12 <= len(beginning):
+        group, element = struct.unpack_from("<HH", beginning, position)
+        if group != 2:
+            return FileMeta(
+                sop_class_uid=found.get(0x0002, ""),
+                sop_instance_uid=found.get(0x0003, ""),
+                transfer_syntax_uid=found.get(0x0010, ""),
+                length_bytes=position,
+            )
+        if beginning[position + 4 : position + 6] in _LONG_VALUE_REPRESENTATIONS:
+            (length,) = struct.unpack_from("<L", beginning, position + 8)
+            position += 12
+        else:
+            (length,) = struct.unpack_from("<H", beginning, position + 6)
+            position += 8
+        value = beginning[position : position + length]
+        found[element] = value.rstrip(b"\0 ").decode("latin-1")
+        position += length
+    if is_whole or position + 12 > MOST_FILE_META_BYTES:
+        raise RejectedInput("it is no DICOM file: its File Meta Information does not end")
+    return None
 
 
 def sop_uids_of_data_set(

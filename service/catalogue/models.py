@@ -239,6 +239,25 @@ class Delivery(Base):
     result: Mapped[Result] = relationship()
 
 
+class StowRequest(Base):
+    """A STOW-RS request that has ended, all of whose instances are kept."""
+
+    __tablename__ = "stow_requests"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    client: Mapped[str] = mapped_column(Text)
+    finished_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class StowRequestInstance(Base):
+    """That an instance came in a request."""
+
+    __tablename__ = "stow_request_instances"
+
+    request_row: Mapped[int] = mapped_column(ForeignKey("stow_requests.id"), primary_key=True)
+    sop_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True, index=True)
+
+
 class WorkerSlot(Base):
     """The last sign of life of a worker slot, so that a vanished one's work is taken over."""
 

@@ -7,11 +7,15 @@ import threading
 
 import structlog
 import uvicorn
+from fastapi import FastAPI
 
 from processing.measurement import PermanentFault
 from service.catalogue.database import for_reading, open_database
 from service.catalogue.stored_bytes import open_stored_bytes
 from service.console.application import Sources, build_application
+from service.dicomweb.application import add_dicomweb
+from service.dicomweb.web_node import WebNode
+from service.receive import reception_of
 from service.settings import Settings
 from service.workflow.engine import EngineClient
 
@@ -21,8 +25,10 @@ _STOP_SECONDS = 5
 log = structlog.get_logger()
 
 
-def run_console(settings: Settings, stopped: threading.Event) -> None:
-    """Serve the page, the health checks and the metrics until `stopped` is set.
+def run_console(settings: Settings, slot: str, stopped: threading.Event) -> None:
+    """Serve the page, the health checks, the metrics and DICOMweb until `stopped` is set.
+
+    What comes by STOW-RS is kept by this slot as by a receiver's.
 
     Raises
     ------
@@ -34,9 +40,17 @@ def run_console(settings: Settings, stopped: threading.Event) -> None:
     database = open_database(settings)
     engine = EngineClient(settings)
     sources = Sources(settings, for_reading(database), open_stored_bytes(settings), engine)
+    application = build_application(sources)
     try:
-        with _listening(settings) as listener:
-            _serve(sources, listener, stopped)
+        with (
+            reception_of(settings, slot, database, sources.stored) as reception,
+            _listening(settings) as listener,
+        ):
+            add_dicomweb(
+                application,
+                WebNode(settings, sources.database, sources.stored, reception, engine),
+            )
+            _serve(application, settings, listener, stopped)
     finally:
         engine.close()
         database.close()
@@ -48,10 +62,12 @@ def _listening(settings: Settings) -> socket.socket:
     return socket.create_server((address, port), family=family, backlog=64)
 
 
-def _serve(sources: Sources, listener: socket.socket, stopped: threading.Event) -> None:
+def _serve(
+    application: FastAPI, settings: Settings, listener: socket.socket, stopped: threading.Event
+) -> None:
     server = uvicorn.Server(
         uvicorn.Config(
-            build_application(sources),
+            application,
             access_log=False,
             log_config=None,
             server_header=False,
@@ -61,7 +77,7 @@ def _serve(sources: Sources, listener: socket.socket, stopped: threading.Event) 
     # In a thread of its own, since uvicorn takes over the signals of the main thread.
     serving = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     serving.start()
-    log.info("console is served", port=sources.settings.http.port)
+    log.info("console is served", port=settings.http.port)
     while not stopped.wait(_LOOK_SECONDS):
         if not serving.is_alive():
             raise PermanentFault("the HTTP server ended by itself; its log says why")

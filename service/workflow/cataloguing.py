@@ -22,6 +22,7 @@ from service.catalogue.stored_bytes import StoredBytes, open_stored_bytes
 from service.query_facts import instance_facts
 from service.settings import Settings
 from service.workflow import completion
+from service.workflow.declarations import declaration_of
 from service.workflow.engine import EngineClient
 from service.workflow.performed_looking import (
     look_at_told_steps,
@@ -83,7 +84,11 @@ class Cataloguer:
             and completion.has_declared_inputs(study)
         )
         said = performed_of_study(self.database, study_instance_uid)
-        if has_inputs or said.standing is Standing.COMPLETE:
+        if (
+            has_inputs
+            or said.standing is Standing.COMPLETE
+            or declaration_of(self.database, self.settings, study_instance_uid)
+        ):
             wait = min(completion.SETTLE_SECONDS, self.settings.completion.quiet_seconds)
             self.engine.look_at_study_in(study_instance_uid, wait)
 

@@ -23,8 +23,17 @@ class Evidence(StrEnum):
 
     PERFORMED_STEP = "performed procedure step"
     DECLARED_INPUTS = "declared inputs"
+    STOW_REQUEST = "STOW request"
     QUIET_TIME = "quiet time"
     HARD_MAXIMUM = "hard maximum"
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """That somebody who should know has said that a study is complete."""
+
+    evidence: Evidence
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +70,15 @@ def plan(
     settings: Settings,
     now: datetime,
     performed: Performed = NOTHING_PERFORMED,
+    declaration: Declaration | None = None,
 ) -> Plan:
     """The plan for a study whose time to be measured has come.
 
-    It is asked for when the inputs are there, or when the debounced wait is over;
-    which of the two, and for how long, is worked out from the study itself.
+    It is asked for when the inputs are there, when somebody has declared the study
+    complete, or when the debounced wait is over; which of these, and for how
+    long, is worked out from the study itself.
     """
-    evidence, detail = _evidence(study, settings.completion, now, performed)
+    evidence, detail = _evidence(study, settings.completion, now, performed, declaration)
     jobs = tuple(
         job
         for entry in ANALYSES.values()
@@ -92,7 +103,11 @@ def is_urgent(study: KnownStudy, work: WorkSettings) -> bool:
 
 
 def _evidence(
-    study: KnownStudy, completion: CompletionSettings, now: datetime, performed: Performed
+    study: KnownStudy,
+    completion: CompletionSettings,
+    now: datetime,
+    performed: Performed,
+    declaration: Declaration | None,
 ) -> tuple[Evidence, str]:
     if performed.standing is Standing.COMPLETE:
         return Evidence.PERFORMED_STEP, performed.detail
@@ -101,8 +116,12 @@ def _evidence(
             f"{entry.name}: {entry.declared}" for entry in ANALYSES.values() if entry.declared
         )
         return Evidence.DECLARED_INPUTS, f"all declared inputs are there ({declared})"
+    # While the modality says that it goes on, more is to come whatever else is said.
+    is_going_on = performed.standing is Standing.WAITING
+    if declaration is not None and not is_going_on:
+        return declaration.evidence, declaration.detail
     is_quiet = now - study.last_arrival >= timedelta(seconds=completion.quiet_seconds)
-    if is_quiet and performed.standing is not Standing.WAITING:
+    if is_quiet and not is_going_on:
         return Evidence.QUIET_TIME, f"nothing came for {completion.quiet_seconds:g} s"
     return (
         Evidence.HARD_MAXIMUM,

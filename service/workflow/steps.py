@@ -24,6 +24,7 @@ from service.catalogue.stored_bytes import StoredBytes
 from service.instruments import COMPLETED
 from service.settings import Settings
 from service.workflow import completion, confirming, delivering
+from service.workflow.declarations import declaration_of
 from service.workflow.delivery import Attempt, attempt_of
 from service.workflow.measuring import ANALYSIS_FILE, MeasureTask, ReadTask, Task
 from service.workflow.measuring_child import ChildDied, MeasuringChild
@@ -61,6 +62,7 @@ class Steps:
             self.settings,
             datetime.now(UTC),
             performed_of_study(self.database, study_instance_uid),
+            declaration_of(self.database, self.settings, study_instance_uid),
         )
         is_new = results.record_completion(
             self.database, study_instance_uid, plan.inputs_key, plan.evidence, plan.detail
