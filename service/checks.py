@@ -24,7 +24,7 @@ from service.catalogue.database import catalogue_url, open_database, schema_revi
 from service.catalogue.stored_bytes import open_stored_bytes
 from service.data_folder_lock import is_held
 from service.display import size
-from service.local_address import http_url
+from service.own_http import own_http_client, own_http_url
 from service.peers import local_node, peer_of
 from service.ports import check_port_is_free, listening_ports
 from service.processes import Role
@@ -268,9 +268,10 @@ def _answering(settings: Settings, port: int) -> Outcome:
 
 
 def _http_answers(settings: Settings) -> Outcome:
-    url = f"{http_url(settings.http.address, settings.http.port)}/readyz"
+    url = f"{own_http_url(settings.http)}/readyz"
     try:
-        answer = httpx.get(url, trust_env=False, timeout=20)
+        with own_http_client(settings.http, timeout_seconds=20) as client:
+            answer = client.get(url)
         reasons = [str(each) for each in answer.json()["reasons"]]
     except (httpx.TransportError, ValueError, KeyError) as fault:
         return Outcome(

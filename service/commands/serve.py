@@ -77,12 +77,12 @@ def _wait_until_ready(settings: Settings, stopped: threading.Event) -> list[str]
     """Why the node is not ready; empty as soon as it is."""
     import httpx
 
-    from service.local_address import http_url
+    from service.own_http import own_http_client, own_http_url
 
-    url = f"{http_url(settings.http.address, settings.http.port)}/readyz"
+    url = f"{own_http_url(settings.http)}/readyz"
     reasons: list[str] = []
     deadline = time.monotonic() + _READY_SECONDS
-    with httpx.Client(trust_env=False, timeout=10) as client:
+    with own_http_client(settings.http, timeout_seconds=10) as client:
         while not stopped.wait(_POLL_SECONDS):
             try:
                 answer: Any = client.get(url).json()
@@ -96,7 +96,8 @@ def _wait_until_ready(settings: Settings, stopped: threading.Event) -> list[str]
 
 def welcome(settings: Settings, role: Role, program: str) -> str:
     """Where the node listens, and three lines that push something to it."""
-    from service.local_address import http_url, is_loopback, reachable_address
+    from service.local_address import is_loopback, reachable_address
+    from service.own_http import own_http_url
 
     dicom, http = settings.dicom, settings.http
     only_here = "   (reached from this machine only; set dicom.address to open it)"
@@ -109,7 +110,8 @@ def welcome(settings: Settings, role: Role, program: str) -> str:
     if dicom.tls.certificate is not None:
         lines.append(f"  TLS    {dicom.ae_title} at {dicom.address}, port {dicom.tls.port}")
     lines += [
-        f"  page   {http_url(http.address, http.port)}/",
+        f"  page   {own_http_url(http)}/",
+        f"  web    {own_http_url(http)}/dicom-web",
         f"  data   {settings.data_folder.absolute()}",
     ]
     if role == "receive":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from dicom_nodes.network.tls import ServerTLS, server_context
 from processing.measurement import PermanentFault
 from service.catalogue.database import for_reading, open_database
 from service.catalogue.stored_bytes import open_stored_bytes
@@ -62,12 +64,24 @@ def _listening(settings: Settings) -> socket.socket:
     return socket.create_server((address, port), family=family, backlog=64)
 
 
+def _tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """The TLS of the HTTP port; None where no certificate is set."""
+    tls = settings.http.tls
+    if tls.certificate is None:
+        return None
+    if tls.private_key is None:
+        raise PermanentFault("http.tls.certificate is set; set http.tls.private_key as well")
+    return server_context(ServerTLS(tls.certificate, tls.private_key))
+
+
 def _serve(
     application: FastAPI, settings: Settings, listener: socket.socket, stopped: threading.Event
 ) -> None:
+    context = _tls_context(settings)
     server = uvicorn.Server(
         uvicorn.Config(
             application,
+            ssl_context_factory=None if context is None else lambda _config, _default: context,
             access_log=False,
             log_config=None,
             server_header=False,

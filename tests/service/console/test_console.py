@@ -195,7 +195,7 @@ def test_the_console_serves_until_it_is_stopped(
     migrate_engine(settings)
     own = settings.model_copy(update={"http": HttpSettings(port=free_port)})
     stopped = threading.Event()
-    serving = threading.Thread(target=run_console, args=(own, stopped))
+    serving = threading.Thread(target=run_console, args=(own, "host-console-0", stopped))
     serving.start()
     try:
         transport = httpx.HTTPTransport(retries=5)
