@@ -6,9 +6,11 @@ from datetime import timedelta
 
 from dicom_nodes.network.mpps_scp import performed_step_service
 from dicom_nodes.network.node_service import NodeService
+from dicom_nodes.network.storage_commitment_scp import storage_commitment
 from service.catalogue.database import Database
 from service.catalogue.performed_steps import KeptSteps
 from service.catalogue.stored_bytes import StoredBytes
+from service.commitment import Commitments
 from service.settings import Settings
 
 
@@ -20,4 +22,6 @@ def offered_services(
     if settings.performed_steps.offered:
         keep = timedelta(days=settings.performed_steps.keep_days)
         offered.append(performed_step_service(KeptSteps(database, keep)))
+    if settings.commitment.offered:
+        offered.append(storage_commitment(Commitments(settings, database, stored)))
     return tuple(offered)

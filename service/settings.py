@@ -182,7 +182,14 @@ class ApplicationEntity(Table):
 
 
 class Destination(ApplicationEntity):
-    """A peer that results are sent to."""
+    """A peer that results are sent to.
+
+    `confirm` says how it is made sure that it holds them: by storage commitment
+    and, where that is not offered or gives no report, by C-FIND (`best`); by one of
+    these alone; or not beyond its answers to C-STORE.
+    """
+
+    confirm: Literal["best", "commitment", "query", "none"] = "best"
 
 
 class DeliverySettings(Table):
@@ -196,8 +203,17 @@ class DeliverySettings(Table):
     destinations: tuple[Destination, ...] = ()
     always_to: tuple[str, ...] = ()
     to_sender: bool = True
+    commitment_wait_seconds: float = Field(default=5, ge=0)
+    commitment_timeout_seconds: float = Field(default=600, gt=0)
     first_retry_seconds: float = Field(default=5, gt=0)
     longest_retry_seconds: float = Field(default=600, gt=0)
+
+
+class CommitmentSettings(Table):
+    """How requests of peers for storage commitment are answered."""
+
+    offered: bool = True
+    give_up_days: float = Field(default=7, gt=0)
 
 
 class UrgencyRule(Table):
@@ -289,6 +305,7 @@ class Settings(BaseSettings):
     storage: StorageSettings = StorageSettings()
     database: DatabaseSettings = DatabaseSettings()
     peers: tuple[ApplicationEntity, ...] = ()
+    commitment: CommitmentSettings = CommitmentSettings()
     completion: CompletionSettings = CompletionSettings()
     delivery: DeliverySettings = DeliverySettings()
     work: WorkSettings = WorkSettings()

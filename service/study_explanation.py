@@ -62,7 +62,8 @@ def delivery_as_text(delivery: Delivery, now: datetime) -> str:
         case DeliveryStage.CONFIRMED:
             return f"{name} has it since {at}: {delivery.detail}"
         case DeliveryStage.SENT:
-            return f"sent to {name} at {at}, not confirmed yet"
+            reason = f": {delivery.detail}" if delivery.detail else ""
+            return f"sent to {name} at {at}, not confirmed yet{reason}"
         case DeliveryStage.RETRYING:
             due = until(delivery.at, now) if delivery.at else "now"
             return f"not at {name} yet: {delivery.detail}; tried again {due}"

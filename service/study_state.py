@@ -7,7 +7,7 @@ read, so that work which ends meanwhile shows as under way, never as missing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, Protocol
@@ -59,7 +59,8 @@ class Delivery:
     """How the delivery of a result to a destination stands.
 
     `detail` is the confirmation of a confirmed one, and the reason of one that
-    is tried again or parked. `at` is when it was sent, or is to be tried next.
+    is tried again, parked, or sent and not confirmed yet. `at` is when it was
+    sent, or is to be tried next.
     """
 
     destination: str
@@ -249,7 +250,10 @@ def _deliveries(
         name = destination_of(each)
         if not is_active(each):
             found[name] = Delivery(name, DeliveryStage.PARKED, each.reason, each.updated_at)
-        elif name not in found:
+        elif name in found:
+            if found[name].stage is DeliveryStage.SENT:
+                found[name] = replace(found[name], detail=_waiting_reason(each))
+        else:
             stage = DeliveryStage.RETRYING if each.reason else DeliveryStage.QUEUED
             found[name] = Delivery(name, stage, _waiting_reason(each), each.not_before)
     return tuple(found.values())

@@ -258,6 +258,49 @@ class StowRequestInstance(Base):
     sop_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True, index=True)
 
 
+class CommitmentRequest(Base):
+    """That a peer asked the node to commit itself to these instances.
+
+    `due_at` is when it is handed to the workflow engine, if it is not reported on
+    by then. `given_up` says why no report will be sent.
+    """
+
+    __tablename__ = "commitment_requests"
+    __table_args__ = (UniqueConstraint("calling_ae_title", "transaction_uid"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    calling_ae_title: Mapped[str] = mapped_column(String(16))
+    transaction_uid: Mapped[str] = mapped_column(UID)
+    references: Mapped[list[list[str]]] = mapped_column(JSON)
+    received_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    due_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
+    reported_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
+    given_up: Mapped[str | None] = mapped_column(Text)
+
+
+class ResultCommitment(Base):
+    """That a destination was asked to commit itself to a result, and what it reported.
+
+    `failures` are SOP Instance UIDs and why they were not committed; `given_up`
+    says why no report is waited for.
+    """
+
+    __tablename__ = "result_commitments"
+    __table_args__ = (Index("ix_result_commitments_of", "result_row", "destination"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    transaction_uid: Mapped[str] = mapped_column(UID, unique=True)
+    result_row: Mapped[int] = mapped_column(ForeignKey("results.id"))
+    destination: Mapped[str] = mapped_column(Text)
+    requested_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    accepted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    reported_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    failures: Mapped[dict[str, str] | None] = mapped_column(JSON)
+    given_up: Mapped[str | None] = mapped_column(Text)
+
+    result: Mapped[Result] = relationship()
+
+
 class WorkerSlot(Base):
     """The last sign of life of a worker slot, so that a vanished one's work is taken over."""
 

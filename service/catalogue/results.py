@@ -196,6 +196,16 @@ def record_confirmation(
         )
 
 
+def withdraw_delivery(database: Database, result_key: str, destination: str) -> None:
+    """A destination does not hold what it took: the result is to be sent again."""
+    with database.sessions.begin() as session:
+        session.execute(
+            sa.delete(Delivery).where(
+                Delivery.result_row == _result(result_key), Delivery.destination == destination
+            )
+        )
+
+
 def deliveries_of_study(database: Database, study_instance_uid: str) -> list[Sent]:
     """Where the results of a study went."""
     with database.sessions() as session:

@@ -52,6 +52,9 @@ class StoredBytes(Protocol):
     def exists(self, key: str) -> bool:
         """Whether there is something under `key`."""
 
+    def size_bytes(self, key: str) -> int | None:
+        """How many bytes there are under `key`; None where there is nothing."""
+
     def remove(self, key: str) -> None:
         """Forget `key`; nothing happens when it is not there."""
 
@@ -142,6 +145,13 @@ class LocalBytes:
         """Whether the file is there."""
         return self._path(key).is_file()
 
+    def size_bytes(self, key: str) -> int | None:
+        """The length of the file."""
+        try:
+            return self._path(key).stat().st_size
+        except FileNotFoundError:
+            return None
+
     def remove(self, key: str) -> None:
         """Unlink the file."""
         self._path(key).unlink(missing_ok=True)
@@ -229,6 +239,14 @@ class RemoteBytes:
         """Whether the object is there."""
         with _as_transient(f"the object store did not answer about {key}"):
             return bool(self.filesystem.exists(self._path(key)))
+
+    def size_bytes(self, key: str) -> int | None:
+        """The length of the object."""
+        try:
+            with _as_transient(f"the object store did not answer about {key}"):
+                return int(self.filesystem.info(self._path(key), refresh=True)["size"])
+        except FileNotFoundError:
+            return None
 
     def remove(self, key: str) -> None:
         """Delete the object."""

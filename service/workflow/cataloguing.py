@@ -30,6 +30,7 @@ from service.workflow.performed_looking import (
     wait_seconds,
 )
 from service.workflow.performed_steps import Standing
+from service.workflow.reporting_commitment import hand_over
 
 _BATCH: Final = 100
 _PAUSE_SECONDS: Final = 0.2
@@ -51,9 +52,10 @@ class Cataloguer:
     falls: FallsWhileReading
 
     def run(self, stopped: threading.Event) -> None:
-        """Catalogue what arrives until told to stop."""
+        """Catalogue what arrives, and see to reports that are due, until told to stop."""
         while not stopped.is_set():
             looked = look_at_told_steps(self.settings, self.database, self.engine)
+            hand_over(self.database, self.engine)
             if self.catalogue_next() + looked == 0:
                 stopped.wait(_PAUSE_SECONDS)
 

@@ -1,4 +1,4 @@
-"""Asking a destination whether it holds a result."""
+"""Making sure that a destination holds a result: by storage commitment, or else by C-FIND."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dicom_nodes.network.query_scu import find_instances
 from processing.measurement import TransientFault
 from service.catalogue import results
 from service.peers import destination_named, peer_of
+from service.workflow.committing import NotTold, by_commitment
 from service.workflow.delivery import Attempt, DeliveryState, outcome
 
 # An archive may take a while until it lists what it took.
@@ -16,11 +17,33 @@ PATIENCE: Final = timedelta(minutes=5)
 
 
 def confirm(attempt: Attempt) -> dict[str, str]:
-    """Ask the destination whether it holds the result; gives the state and its reason."""
+    """Make sure that the destination holds the result; gives the state and its reason."""
+    how = destination_named(attempt.settings, attempt.destination).confirm
+    if how == "none":
+        answer = outcome(DeliveryState.DELIVERED, "answered each C-STORE with success; not asked")
+    elif how == "query":
+        answer = _by_query(attempt, None)
+    else:
+        told = by_commitment(attempt)
+        if not isinstance(told, NotTold):
+            answer = told
+        elif how == "best":
+            answer = _by_query(attempt, told)
+        else:
+            answer = outcome(DeliveryState.PARKED, f"{attempt.destination} {told.why}")
+    if answer["state"] == DeliveryState.DELIVERED:
+        results.record_confirmation(
+            attempt.database, attempt.result.key, attempt.destination, answer["reason"]
+        )
+    return answer
+
+
+def _by_query(attempt: Attempt, not_told: NotTold | None) -> dict[str, str]:
+    """Ask by C-FIND; `not_told` is why storage commitment was of no use."""
     held = _held(attempt)
     wanted = {each.sop_instance_uid for each in attempt.result.objects}
-    sent = attempt.sent()
-    is_last_try = sent is not None and datetime.now(UTC) - sent.delivered_at > PATIENCE
+    remark = f"; {not_told.why}" if not_told else ""
+    is_last_try = datetime.now(UTC) - _since(attempt, not_told) > PATIENCE
     if isinstance(held, TransientFault):
         if not is_last_try:
             return outcome(DeliveryState.WAITING, str(held))
@@ -35,10 +58,14 @@ def confirm(attempt: Attempt) -> dict[str, str]:
             f"{attempt.destination} took the result but lists only "
             f"{len(wanted & held)} of its {len(wanted)} objects",
         )
-    results.record_confirmation(
-        attempt.database, attempt.result.key, attempt.destination, confirmation
-    )
-    return outcome(DeliveryState.DELIVERED, confirmation)
+    return outcome(DeliveryState.DELIVERED, confirmation + remark)
+
+
+def _since(attempt: Attempt, not_told: NotTold | None) -> datetime:
+    """Since when the destination could list the result, as far as it was asked to."""
+    sent = attempt.sent()
+    moments = [each for each in (sent and sent.delivered_at, not_told and not_told.since) if each]
+    return max(moments, default=datetime.now(UTC))
 
 
 def _held(attempt: Attempt) -> frozenset[str] | TransientFault | None:

@@ -9,11 +9,12 @@ from pathlib import Path
 from dicom_nodes.network.storage_scu import Fault, send_files
 from service.catalogue import results
 from service.peers import destination_named, peer_of
+from service.workflow.committing import uncommitted
 from service.workflow.delivery import Attempt, DeliveryState, outcome
 
 
 def deliver(attempt: Attempt) -> dict[str, str]:
-    """Send a result that is not there yet; gives the state and its reason."""
+    """Send what is not there yet of a result; gives the state and its reason."""
     if attempt.sent() is not None:
         return outcome(DeliveryState.DELIVERED)
     destination = destination_named(attempt.settings, attempt.destination)
@@ -32,5 +33,5 @@ def deliver(attempt: Attempt) -> dict[str, str]:
 def _files(attempt: Attempt) -> Iterator[list[Path]]:
     with ExitStack() as stack:
         yield [
-            stack.enter_context(attempt.stored.as_file(each.key)) for each in attempt.result.objects
+            stack.enter_context(attempt.stored.as_file(each.key)) for each in uncommitted(attempt)
         ]

@@ -1,13 +1,14 @@
 """The workflow engine: the only module that knows DBOS.
 
-Three workflows make the way of a study:
+Three workflows make the way of a study, and one serves its senders:
 
 - ``complete`` is debounced: it starts when a study has been quiet, or at once when
   all declared inputs are there, and starts an ``analyse`` for each planned job;
 - ``analyse`` reads, measures and reports, and starts a ``deliver`` for each
   destination; its identifier is the content key, so the same work is done once;
 - ``deliver`` sends and confirms. An attempt that must wait ends, and puts the next
-  attempt into the queue with a delay: a PACS that is away for a day holds no thread.
+  attempt into the queue with a delay: a PACS that is away for a day holds no thread;
+- ``commit`` reports to a peer on its request for storage commitment, in the same way.
 
 Work that was cut off by a crash is taken up again by the slot that had it, or by
 the sweep of another one when that slot does not come back.
@@ -102,6 +103,9 @@ class Steps(Protocol):
     def confirm(self, key: str, destination_name: str) -> dict[str, str]:
         """Ask whether the destination holds the result; gives a state and its reason."""
 
+    def report_commitment(self, number: int) -> dict[str, str]:
+        """Report on a request for storage commitment; gives a state and its reason."""
+
 
 def migrate_engine(settings: Settings) -> None:
     """Make or update the engine's tables."""
@@ -187,20 +191,36 @@ def _register_workflows(settings: Settings, steps: Steps) -> None:
         outcome = _step("deliver", steps.deliver, key, destination)
         if outcome["state"] == DeliveryState.DELIVERED:
             outcome = _step("confirm", steps.confirm, key, destination)
-        if outcome["state"] == DeliveryState.PARKED:
-            raise PermanentFault(outcome["reason"])
-        if outcome["state"] == DeliveryState.DELIVERED:
-            return outcome["reason"]
-        _enqueue(
-            "deliver",
-            _DELIVERY_QUEUE,
-            _neighbour(str(DBOS.workflow_id), 1),
-            key,
-            destination,
-            attempt + 1,
-            delay_seconds=_wait_seconds(settings, attempt),
+        return _ended_or_later(
+            settings, outcome, "deliver", attempt, lambda later: (key, destination, later)
         )
-        return f"waiting: {outcome['reason']}"
+
+    @DBOS.workflow(name="commit")
+    def commit(number: int, attempt: int) -> str:
+        outcome = _step("report commitment", steps.report_commitment, number)
+        return _ended_or_later(settings, outcome, "commit", attempt, lambda later: (number, later))
+
+
+def _ended_or_later(
+    settings: Settings,
+    outcome: dict[str, str],
+    workflow: str,
+    attempt: int,
+    arguments: Callable[[int], tuple[Any, ...]],
+) -> str:
+    """End an attempt of a workflow that calls a peer; one that waits is followed by another."""
+    if outcome["state"] == DeliveryState.PARKED:
+        raise PermanentFault(outcome["reason"])
+    if outcome["state"] == DeliveryState.DELIVERED:
+        return outcome["reason"]
+    _enqueue(
+        workflow,
+        _DELIVERY_QUEUE,
+        _neighbour(str(DBOS.workflow_id), 1),
+        *arguments(attempt + 1),
+        delay_seconds=_wait_seconds(settings, attempt),
+    )
+    return f"waiting: {outcome['reason']}"
 
 
 def _step(name: str, do: Callable[..., _T], *arguments: Any) -> _T:
@@ -323,6 +343,16 @@ class EngineClient:
         }
         self._client.enqueue(options, key, destination, 0)
         return identifier
+
+    def report_commitment(self, number: int, received_at: datetime) -> None:
+        """Report on a request for storage commitment; once for each time that it was made."""
+        options: EnqueueOptions = {
+            "workflow_name": "commit",
+            "queue_name": _DELIVERY_QUEUE,
+            "workflow_id": f"commit:{number}:{received_at:%Y%m%dT%H%M%S.%f}:0",
+            "app_version": WORKFLOW_VERSION,
+        }
+        self._client.enqueue(options, number, 0)
 
     def waiting_for(self, study_instance_uid: str) -> WorkState | None:
         """The completion that is still to come for a study, or None."""

@@ -23,7 +23,7 @@ from service.catalogue.database import Database
 from service.catalogue.stored_bytes import StoredBytes
 from service.instruments import COMPLETED
 from service.settings import Settings
-from service.workflow import completion, confirming, delivering
+from service.workflow import completion, confirming, delivering, reporting_commitment
 from service.workflow.declarations import declaration_of
 from service.workflow.delivery import Attempt, attempt_of
 from service.workflow.measuring import ANALYSIS_FILE, MeasureTask, ReadTask, Task
@@ -142,6 +142,12 @@ class Steps:
     def confirm(self, key: str, destination_name: str) -> dict[str, str]:
         """Ask the destination whether it holds the result; gives the state and its reason."""
         return confirming.confirm(self._attempt(key, destination_name))
+
+    def report_commitment(self, number: int) -> dict[str, str]:
+        """Report on a peer's request for storage commitment; gives the state and its reason."""
+        return reporting_commitment.report_commitment(
+            self.settings, self.database, self.stored, number
+        )
 
     def _in_child(self, task: Task) -> str | None:
         """Carry out a task; None, or why no process survived it."""

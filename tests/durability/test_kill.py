@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
-from service.demo_orthanc import Modality, OrthancServer
+from service.demo_orthanc import Modality, OrthancServer, free_ports
 from tests.durability.node import Node, wait_until
 from tests.durability.studies import SentStudy, renewed, write_phantom
 
@@ -52,6 +52,9 @@ POINTS = (
     "service.workflow.delivering:send_files:after",
     "service.catalogue.results:record_delivery:after",
     "service.workflow.steps:Steps.confirm:before",
+    "service.workflow.committing:record_asking:after",
+    "service.commitment:Commitments.take:before",
+    "service.commitment:Commitments.take:after",
     "service.workflow.steps:Steps.confirm:after",
     # measuring child
     "service.workflow.measuring:_read:after",
@@ -121,9 +124,12 @@ class Hospital:
 @pytest.fixture(scope="module")
 def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
     folder = tmp_path_factory.mktemp("hospital")
-    pacs = OrthancServer(folder / "orthanc", modalities=[Modality("hemiface", "HEMIFACE", 1)])
+    (dicom_port,) = free_ports(1)
+    modality = Modality("hemiface", "HEMIFACE", dicom_port)
+    pacs = OrthancServer(folder / "orthanc", modalities=[modality])
     pacs.start()
-    node = Node.delivering_to(folder, pacs)
+    node = Node.delivering_to(folder, pacs, {"HEMIFACE_DICOM__PORT": str(dicom_port)})
+    node.dicom_port = dicom_port
     hospital = Hospital(pacs, node, write_phantom(folder / "phantom"), folder / "kill-at")
     hospital.start()
     yield hospital

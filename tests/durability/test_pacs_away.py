@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.demo_orthanc import Modality, OrthancServer
+from service.demo_orthanc import Modality, OrthancServer, free_ports
 from tests.durability.node import Node, wait_until
 from tests.durability.studies import renewed, write_phantom
 
@@ -19,9 +19,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.peer, pytest.mark.timeout(300)]
 
 def test_results_arrive_after_the_pacs_is_back_none_lost_none_twice(tmp_path: Path) -> None:
     phantom = write_phantom(tmp_path / "phantom")
-    pacs = OrthancServer(tmp_path / "orthanc", modalities=[Modality("hemiface", "HEMIFACE", 1)])
+    (dicom_port,) = free_ports(1)
+    modality = Modality("hemiface", "HEMIFACE", dicom_port)
+    pacs = OrthancServer(tmp_path / "orthanc", modalities=[modality])
     pacs.start()
-    node = Node.delivering_to(tmp_path, pacs)
+    node = Node.delivering_to(tmp_path, pacs, {"HEMIFACE_DICOM__PORT": str(dicom_port)})
+    node.dicom_port = dicom_port
     node.start()
     try:
         node.wait_until_listening()
@@ -64,7 +67,9 @@ def test_results_arrive_after_the_pacs_is_back_none_lost_none_twice(tmp_path: Pa
             found = [
                 each for study in studies for each in node.deliveries(study.study_instance_uid)
             ]
-            return len(found) == 6 and all("C-FIND lists all" in each["detail"] for each in found)
+            return len(found) == 6 and all(
+                "storage commitment for all" in (each["detail"] or "") for each in found
+            )
 
         wait_until(confirmed, 60, "each delivery is confirmed")
     finally:

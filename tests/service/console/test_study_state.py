@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from service.catalogue.database import Database
 from service.catalogue.overviews import study_overviews
 from service.catalogue.studies import latest_studies
-from service.study_explanation import contents_as_text, explanation
+from service.study_explanation import contents_as_text, delivery_as_text, explanation
 from service.study_state import DeliveryStage, Stage, StudyState, state_of, states_of
 from tests.service.console.seeding import NOW, Seeder, ToldEngine, every_state, work
 
@@ -131,6 +131,10 @@ def test_what_was_sent_but_not_confirmed_is_shown_as_sent(
     seed.delivered("k", "PACS")
     (delivery,) = state(database, engine).results[0].deliveries
     assert delivery.stage is DeliveryStage.SENT
+    engine.work = [work("deliver", "DELAYED", "k", "PACS", 1, reason="waiting: no report yet")]
+    (delivery,) = state(database, engine).results[0].deliveries
+    assert (delivery.stage, delivery.detail) == (DeliveryStage.SENT, "no report yet")
+    assert delivery_as_text(delivery, NOW).endswith("not confirmed yet: no report yet")
     engine.work = [
         work(
             "deliver", "ERROR", "k", "PACS", 0, reason="lists 1 of 2", updated_at=NOW + timedelta(1)

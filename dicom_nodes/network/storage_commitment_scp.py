@@ -1,0 +1,229 @@
+"""Storage Commitment Push Model (PS3.4, annex J): what the node answers, on the storage port.
+
+A peer asks for commitment by N-ACTION (the node is SCP), or reports by N-EVENT-REPORT
+on an association of its own what became of a request of the node (the node is SCU).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any, Final, Protocol
+
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+from pynetdicom import evt
+from pynetdicom.dimse_primitives import N_EVENT_REPORT
+from pynetdicom.dsutils import encode
+from pynetdicom.presentation import build_context
+
+from dicom_nodes.network.node_service import NodeService
+from dicom_nodes.network.peer import Peer, association_with
+from dicom_nodes.network.pynetdicom_cures import ReceivingAssociation
+from dicom_nodes.network.storage_commitment import (
+    ALL_COMMITTED,
+    FAILURES_EXIST,
+    REQUEST_ACTION,
+    STORAGE_COMMITMENT_SOP_CLASS,
+    STORAGE_COMMITMENT_SOP_INSTANCE,
+    CommitmentReport,
+    CommitmentRequest,
+    read_report,
+    read_request,
+    report_as_data_set,
+)
+from processing.measurement import PermanentFault, RejectedInput, TransientFault
+
+_SUCCESS: Final = 0x0000
+_PROCESSING_FAILURE: Final = 0x0110
+_NO_SUCH_INSTANCE: Final = 0x0112
+_NO_SUCH_EVENT_TYPE: Final = 0x0113
+_INVALID_ARGUMENT: Final = 0x0115
+_NO_SUCH_ACTION: Final = 0x0123
+_NOT_AUTHORIZED: Final = 0x0124
+_OUT_OF_RESOURCES: Final = 0x0213
+_GRACE_SECONDS: Final = 0.5
+_LONGEST_COMMENT: Final = 64  # an LO value, PS3.5 table 6.2-1
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class CommitmentBook(Protocol):
+    """Where requests and reports are kept.
+
+    All may raise RejectedInput where the peer is wrong, PermanentFault where it
+    may not do that, and TransientFault where it may try again.
+    """
+
+    def record(self, request: CommitmentRequest, calling_ae_title: str) -> int:
+        """Make a request durable, so that it will be reported on; gives its number."""
+
+    def report_on(self, number: int) -> CommitmentReport:
+        """What is held of what a request asks for."""
+
+    def reported(self, number: int) -> None:
+        """The peer has got its report."""
+
+    def report_elsewhere(self, number: int) -> None:
+        """The peer did not get its report on its own association: open one to it."""
+
+    def take(self, report: CommitmentReport, calling_ae_title: str) -> None:
+        """Make durable what a peer reports on a request of the node."""
+
+
+def storage_commitment(book: CommitmentBook) -> NodeService:
+    """The service, as SCP and as SCU that is reported to.
+
+    Parameters
+    ----------
+    book : CommitmentBook
+        Its methods are called in the threads of associations.
+    """
+    return NodeService(
+        "commitment",
+        (STORAGE_COMMITMENT_SOP_CLASS,),
+        {
+            evt.EVT_N_ACTION: lambda event: _answer_action(book, event),
+            evt.EVT_N_EVENT_REPORT: lambda event: answer_report(book.take, event),
+        },
+        peer_may_be_scp=True,
+    )
+
+
+def send_report(peer: Peer, report: CommitmentReport) -> None:
+    """Report on a request over a new association (PS3.4, section J.3.3).
+
+    The node proposes to be the SCP of the association that it opens.
+
+    Raises
+    ------
+    TransientFault
+        If the peer is away, or says that it may take the report later.
+    PermanentFault
+        If it does not take the report.
+    """
+    with association_with(
+        peer,
+        [build_context(STORAGE_COMMITMENT_SOP_CLASS)],
+        roles=[STORAGE_COMMITMENT_SOP_CLASS],
+    ) as association:
+        status, _ = association.send_n_event_report(
+            report_as_data_set(report),
+            report.event_type,
+            STORAGE_COMMITMENT_SOP_CLASS,
+            STORAGE_COMMITMENT_SOP_INSTANCE,
+        )
+        if "Status" not in status:
+            raise TransientFault(f"{peer} did not answer the N-EVENT-REPORT")
+        check_answer(str(peer), int(status.Status))
+
+
+def check_answer(peer: str, status: int) -> None:
+    """Whether an N-EVENT-REPORT was taken.
+
+    Raises
+    ------
+    TransientFault, PermanentFault
+        If it was not.
+    """
+    if status == _SUCCESS:
+        return
+    text = f"{peer} answered the N-EVENT-REPORT with 0x{status:04X}"
+    if status in (_PROCESSING_FAILURE, _OUT_OF_RESOURCES):
+        raise TransientFault(text)
+    raise PermanentFault(text)
+
+
+def answer_report(
+    take: Callable[[CommitmentReport, str], None], event: Any
+) -> tuple[Dataset, None]:
+    """Answer an N-EVENT-REPORT; `event` is pynetdicom's ``EVT_N_EVENT_REPORT``."""
+    calling = _calling_ae_title(event)
+    if event.event_type not in (ALL_COMMITTED, FAILURES_EXIST):
+        return _status(calling, _NO_SUCH_EVENT_TYPE, "event type is neither 1 nor 2"), None
+    status = _answer(calling, lambda: take(read_report(lambda: event.event_information), calling))
+    return status, None
+
+
+def _answer_action(book: CommitmentBook, event: Any) -> tuple[Dataset, None]:
+    """Answer an N-ACTION; `event` is pynetdicom's ``EVT_N_ACTION``."""
+    calling = _calling_ae_title(event)
+    if event.action_type != REQUEST_ACTION:
+        return _status(calling, _NO_SUCH_ACTION, "action type is not 1"), None
+    if event.request.RequestedSOPInstanceUID != STORAGE_COMMITMENT_SOP_INSTANCE:
+        return _status(calling, _NO_SUCH_INSTANCE, "not the well-known SOP instance"), None
+
+    def record() -> None:
+        number = book.record(read_request(lambda: event.action_information), calling)
+        association, context_id = event.assoc, event.context.context_id
+        association.follow_up(lambda: _report_here(book, association, context_id, number))
+
+    return _answer(calling, record), None
+
+
+def _report_here(
+    book: CommitmentBook, association: ReceivingAssociation, context_id: int, number: int
+) -> None:
+    """Report on the association that the request came on, if the peer keeps it open."""
+    is_reported = False
+    try:
+        # Most peers release at once; a report would cross their release.
+        if association.is_quiet_for(_GRACE_SECONDS):
+            response = association.ask(
+                _event_report(book.report_on(number), association, context_id), context_id
+            )
+            check_answer(association.calling_ae_title, int(response.Status))
+            book.reported(number)
+            is_reported = True
+    except (TransientFault, PermanentFault) as fault:
+        _LOGGER.warning("no report on the same association: %s", fault)
+    finally:
+        if not is_reported:
+            book.report_elsewhere(number)
+
+
+def _event_report(
+    report: CommitmentReport, association: ReceivingAssociation, context_id: int
+) -> N_EVENT_REPORT:
+    _, transfer_syntax = association.accepted_syntaxes(context_id)
+    syntax = UID(transfer_syntax)
+    encoded = encode(report_as_data_set(report), syntax.is_implicit_VR, syntax.is_little_endian)
+    if encoded is None:
+        raise PermanentFault("the report cannot be encoded")
+    request = N_EVENT_REPORT()
+    request.MessageID = association.new_message_id()
+    request.AffectedSOPClassUID = STORAGE_COMMITMENT_SOP_CLASS
+    request.AffectedSOPInstanceUID = STORAGE_COMMITMENT_SOP_INSTANCE
+    request.EventTypeID = report.event_type
+    request.EventInformation = BytesIO(encoded)
+    return request
+
+
+def _answer(calling: str, do: Callable[[], object]) -> Dataset:
+    try:
+        do()
+    except RejectedInput as error:
+        return _status(calling, _INVALID_ARGUMENT, str(error))
+    except PermanentFault as fault:
+        return _status(calling, _NOT_AUTHORIZED, str(fault))
+    except (TransientFault, OSError) as fault:
+        return _status(calling, _OUT_OF_RESOURCES, str(fault))
+    status = Dataset()
+    status.Status = _SUCCESS
+    return status
+
+
+def _status(calling: str, number: int, reason: str) -> Dataset:
+    _LOGGER.warning("storage commitment with %r answered with 0x%04X: %s", calling, number, reason)
+    status = Dataset()
+    status.Status = number
+    status.ErrorComment = reason[:_LONGEST_COMMENT]
+    return status
+
+
+def _calling_ae_title(event: Any) -> str:
+    # On an association that the node opened, the one who reports is the acceptor.
+    association = event.assoc
+    side = association.requestor if association.is_acceptor else association.acceptor
+    return str(side.ae_title or "").strip()
