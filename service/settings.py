@@ -289,6 +289,12 @@ class SurfaceSettings(Table):
     plane: Literal["lesion aware", "upper face", "landmarks"] = "lesion aware"
 
 
+class ReportSettings(Table):
+    """How results are written for people."""
+
+    language: Literal["en", "zh"] = "en"
+
+
 class Settings(BaseSettings):
     """Everything that a site can choose."""
 
@@ -312,6 +318,7 @@ class Settings(BaseSettings):
     performed_steps: PerformedStepSettings = PerformedStepSettings()
     photograph: PhotographSettings = PhotographSettings()
     surface: SurfaceSettings = SurfaceSettings()
+    report: ReportSettings = ReportSettings()
 
     @classmethod
     def settings_customise_sources(

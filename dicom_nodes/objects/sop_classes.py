@@ -17,6 +17,7 @@ STRUCTURED_REPORTS: Final = frozenset(
 )
 """Classes that may hold measurements and points on an image (TID 1500)."""
 
+ENCAPSULATED_PDF: Final = "1.2.840.10008.5.1.4.1.1.104.1"
 ENCAPSULATED_STL: Final = "1.2.840.10008.5.1.4.1.1.104.3"
 ENCAPSULATED_OBJ: Final = "1.2.840.10008.5.1.4.1.1.104.4"
 ENCAPSULATED_MTL: Final = "1.2.840.10008.5.1.4.1.1.104.5"

@@ -9,12 +9,12 @@ from typing import Final
 # That of a Chinese font hangs at half height, which reads as a dash in English.
 ELLIPSIS: Final = "..."
 
-_WIDE: Final = r"[\u2E80-\u9FFF\uF900-\uFAFF\uFF00-\uFFEF]"
+_WIDE: Final = r"\u2E80-\u9FFF\uF900-\uFFEF"
 # A line must not begin with these, nor end with an opening mark.
 _CLOSING: Final = r"[，。、；：？！）》」』】”’…]"
 _OPENING: Final = r"[（《「『【“‘]"
 # No-break spaces are no places to break at.
-_PIECE: Final = re.compile(rf"{_OPENING}*(?:{_WIDE}|[^\u2E80-\u9FFF\uF900-\uFFEF ]+){_CLOSING}*| +")
+_PIECE: Final = re.compile(rf"{_OPENING}*(?:[{_WIDE}]|[^{_WIDE} ]+){_CLOSING}*| +")
 
 Width = Callable[[str], float]
 

@@ -145,7 +145,7 @@ def _subject(
         (Sentence.SEX, words.sexes.get(subject.sex, subject.sex)),
         (Sentence.STUDY_DATE, _date(subject.study_date)),
         (Sentence.ACCESSION, subject.accession_number),
-        (Sentence.MEASURED_AT, f"{made_at:%Y-%m-%d %H:%M}"),
+        (Sentence.MEASURED_AT, f"{made_at:%Y-%m-%d %H:%M %Z}".strip()),
         (Sentence.STATUS, state),
     )
     return tuple((words.say(label), shown(value) or "–") for label, value in lines)

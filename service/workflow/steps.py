@@ -108,6 +108,7 @@ class Steps:
             key=key,
             made_at=datetime.fromisoformat(made_at),
             predecessor=as_predecessor(former),
+            language=self.settings.report.language,
         )
         results.record_result(
             self.database,
