@@ -24,4 +24,169 @@ from dicom_nodes.objects.written_object import WrittenObject
 from processing.measurement import Analysis, Picture, SurfacePatch
 from service.catalogue.results import MadeObject, MadeResult
 from service.catalogue.stored_bytes import StoredBytes
+from service.query_facts import made_facts
 from service.result_pages.words import Language
+from service.workflow.patches import patch_from_bytes
+from service.workflow.result_pdf import write_result_pdf
+
+REPORT_ROLE: Final = "report"
+PAGES_ROLE: Final = "pages"
+
+
+@dataclass(frozen=True, slots=True)
+class ResultContent:
+    """What a result is made of.
+
+    Parameters
+    ----------
+    analysis : Analysis
+        With its areas; without the pixels of its pictures.
+    pictures : iterable of Picture
+        Read once; all of one result are held at a time.
+    source_keys : sequence of str
+        Where the objects are stored that it was made from; patient and study are
+        those of the first.
+    key : str
+        Of the result; all UIDs follow from it.
+    made_at : datetime
+    predecessor : Predecessor, optional
+        The report that the new one replaces.
+    language : ``"en"`` or ``"zh"``
+        Of the pages for people.
+    """
+
+    analysis: Analysis
+    pictures: Iterable[Picture]
+    source_keys: Sequence[str]
+    key: str
+    made_at: datetime
+    predecessor: Predecessor | None
+    language: Language = "en"
+
+
+def write_result_objects(content: ResultContent, stored: StoredBytes) -> tuple[MadeObject, ...]:
+    """Write every object of a result into the stored bytes; doing it again does the same.
+
+    Raises
+    ------
+    RejectedInput
+        If no source can be referred to.
+    PermanentFault
+        If a name in the analysis has no code.
+    """
+    made: list[MadeObject] = []
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        sources = [stack.enter_context(stored.as_file(each)) for each in content.source_keys]
+        for role, written in _written(content, sources, folder).items():
+            stored_key = f"results/{content.key}/{role}.dcm"
+            stored.write(stored_key, written.path.read_bytes())
+            made.append(
+                MadeObject(
+                    written.sop_instance_uid,
+                    written.sop_class_uid,
+                    written.series_instance_uid,
+                    role,
+                    stored_key,
+                    made_facts(written.path),
+                )
+            )
+    return tuple(made)
+
+
+def pictures_of(document: Mapping[str, Any], stored: StoredBytes) -> Iterator[Picture]:
+    """The pictures that the measuring child stored, one at a time."""
+    for key, text in zip(document["pictures"], document["captions"], strict=True):
+        with Image.open(io.BytesIO(stored.read(key))) as image:
+            pixels = np.asarray(image.convert("RGB"))
+        yield Picture(text["name"], text["caption"], pixels)
+
+
+def areas_of(document: Mapping[str, Any], stored: StoredBytes) -> dict[str, SurfacePatch]:
+    """The areas that the measuring child stored."""
+    keys: dict[str, str] = document.get("areas", {})
+    return {name: patch_from_bytes(stored.read(key)) for name, key in keys.items()}
+
+
+def report_of(result: MadeResult) -> MadeObject:
+    """The report of a result."""
+    return next(each for each in result.objects if each.role == REPORT_ROLE)
+
+
+def as_predecessor(former: MadeResult | None) -> Predecessor | None:
+    """The report of a former result, as the new one names it."""
+    if former is None:
+        return None
+    report = report_of(former)
+    return Predecessor(
+        study_instance_uid=former.study_instance_uid,
+        series_instance_uid=report.series_instance_uid,
+        sop_class_uid=report.sop_class_uid,
+        sop_instance_uid=report.sop_instance_uid,
+    )
+
+
+def _written(
+    content: ResultContent, sources: Sequence[Path], folder: Path
+) -> dict[str, WrittenObject]:
+    """The files of all objects by their roles; the report is the first that is sent."""
+    areas = _areas(content, sources, folder)
+    report = write_measurement_report(
+        content.analysis,
+        sources,
+        folder / "report.dcm",
+        key=content.key,
+        made_at=content.made_at,
+        predecessor=content.predecessor,
+        areas=areas,
+    )
+    pictures = tuple(content.pictures)
+    pages = write_result_pdf(
+        content.analysis,
+        pictures,
+        sources,
+        folder / "pages.dcm",
+        key=content.key,
+        made_at=content.made_at,
+        language=content.language,
+        report=report,
+    )
+    return {
+        REPORT_ROLE: report,
+        PAGES_ROLE: pages,
+        **{f"area-{name}": each for name, each in areas.items()},
+        **_pictures(content, pictures, sources, folder),
+    }
+
+
+def _areas(
+    content: ResultContent, sources: Sequence[Path], folder: Path
+) -> dict[str, WrittenObject]:
+    return {
+        name: write_surface_segmentation(
+            name,
+            content.analysis,
+            sources,
+            folder / f"{name}.dcm",
+            key=content.key,
+            made_at=content.made_at,
+        )
+        for name in content.analysis.areas
+    }
+
+
+def _pictures(
+    content: ResultContent, pictures: Sequence[Picture], sources: Sequence[Path], folder: Path
+) -> dict[str, WrittenObject]:
+    return {
+        f"picture-{number}": write_secondary_capture(
+            picture,
+            content.analysis,
+            sources,
+            folder / f"picture-{number}.dcm",
+            key=content.key,
+            made_at=content.made_at,
+            number=number,
+        )
+        for number, picture in enumerate(pictures, start=1)
+    }
