@@ -11,6 +11,7 @@ from service.catalogue.database import Database
 from service.catalogue.performed_steps import KeptSteps
 from service.catalogue.stored_bytes import StoredBytes
 from service.commitment import Commitments
+from service.query_retrieve import query_retrieve_services
 from service.settings import Settings
 
 
@@ -24,4 +25,6 @@ def offered_services(
         offered.append(performed_step_service(KeptSteps(database, keep)))
     if settings.commitment.offered:
         offered.append(storage_commitment(Commitments(settings, database, stored)))
+    if settings.query.offered:
+        offered += query_retrieve_services(settings, database, stored)
     return tuple(offered)

@@ -162,6 +162,13 @@ class CompletionSettings(Table):
     start_on_stow_request: bool = True
 
 
+class QuerySettings(Table):
+    """Query/Retrieve for what is in the catalogue: C-FIND, C-MOVE and C-GET."""
+
+    offered: bool = True
+    maximum_answers: int = Field(default=10_000, ge=1)
+
+
 class DestinationTLS(Table):
     """How the node proves itself to a destination over TLS, and whom it trusts there."""
 
@@ -314,6 +321,7 @@ class Settings(BaseSettings):
     commitment: CommitmentSettings = CommitmentSettings()
     completion: CompletionSettings = CompletionSettings()
     delivery: DeliverySettings = DeliverySettings()
+    query: QuerySettings = QuerySettings()
     work: WorkSettings = WorkSettings()
     performed_steps: PerformedStepSettings = PerformedStepSettings()
     photograph: PhotographSettings = PhotographSettings()

@@ -309,6 +309,21 @@ class ReceivingAssociation(Association):
         self._last_message_id = self._last_message_id % 65535 + 1
         return self._last_message_id
 
+    def send(self, message: Any, context_id: int) -> None:
+        """Send a DIMSE primitive, in the association's thread.
+
+        Raises
+        ------
+        ConnectionEnded
+            If the connection broke meanwhile; see `ask`.
+        """
+        try:
+            self.dimse.send_msg(message, context_id)
+        except InvalidEventError as error:  # the state machine closed it in between
+            raise ConnectionEnded("the connection broke while sending") from error
+        if self.acse.is_aborted():
+            raise ConnectionEnded("the connection broke while sending")
+
     def ask(self, request: Any, context_id: int) -> Any:
         """Cure 10: send a request to the peer and wait for its response.
 
@@ -336,7 +351,7 @@ class ReceivingAssociation(Association):
             If there is no response; the association is over then. To be caught
             by nobody but the association.
         """
-        self.dimse.send_msg(request, context_id)
+        self.send(request, context_id)
         return self.response_to(int(request.MessageID))
 
     def response_to(self, message_id: int) -> Any:

@@ -202,7 +202,7 @@ def start_listening(
         contexts_for=lambda proposed, calling: _supported_contexts(
             options, offered, proposed, calling
         ),
-        store=_StorageService(InstanceStore(accept, place, room)).store,
+        store=_StorageService(options, InstanceStore(accept, place, room)).store,
         admission=Admission(
             called_ae_title=options.ae_title if options.require_called_ae_title else None,
             calling_ae_titles=options.calling_ae_titles,
@@ -246,24 +246,48 @@ def _supported_contexts(
         return is_service_allowed(options.peer_rules, calling_ae_title, service)
 
     sop_classes = frozenset(options.sop_classes)
-    may_store = allowed(STORE)
+    services = [each for each in offered if allowed(each.name)]
     of_services = {uid for service in offered for uid in service.sop_classes}
+    wanted = {str(each.abstract_syntax) for each in proposed}
+    stores_back = any(wanted & each.stores_on_same_association for each in services)
 
     def accepted(uid: str) -> bool:
-        if uid in of_services or not may_store:
+        if uid in of_services:
+            return False
+        if stores_back:
+            return is_storage_sop_class(uid)
+        if not allowed(STORE):
             return False
         return uid in sop_classes if sop_classes else is_storage_sop_class(uid)
 
     return [
-        *storage_contexts(proposed, accepted, options.transfer_syntaxes),
-        *service_contexts([each for each in offered if allowed(each.name)], proposed),
+        *storage_contexts(
+            proposed,
+            accepted,
+            () if stores_back else options.transfer_syntaxes,
+            peer_may_be_scp=stores_back,
+        ),
+        *service_contexts(services, proposed),
     ]
+
+
+def _check_accepted(
+    options: ListenOptions, sender: Sender, sop_class: str, transfer_syntax: str
+) -> None:
+    """Refuse what was negotiated only so that the node sends it, for C-GET."""
+    if not is_service_allowed(options.peer_rules, sender.calling_ae_title, STORE):
+        raise Refusal(StoreStatus.NOT_AUTHORIZED, "may not store here")
+    if options.sop_classes and sop_class not in options.sop_classes:
+        raise Refusal(StoreStatus.SOP_CLASS_NOT_SUPPORTED, "SOP class is not accepted")
+    if options.transfer_syntaxes and transfer_syntax not in options.transfer_syntaxes:
+        raise Refusal(StoreStatus.CANNOT_UNDERSTAND, "transfer syntax is not accepted")
 
 
 @dataclass(frozen=True, slots=True)
 class _StorageService:
     """Answers each C-STORE by what became of its instance."""
 
+    options: ListenOptions
     instances: InstanceStore
 
     def store(
@@ -283,6 +307,7 @@ class _StorageService:
                 raise Refusal(
                     StoreStatus.SOP_CLASS_NOT_SUPPORTED, "SOP class is not that of its context"
                 )
+            _check_accepted(self.options, sender, sop_class, transfer_syntax)
             announced = Announced(sop_class, request.sop_instance_uid, transfer_syntax)
             return int(self.instances.store(announced, sender, data_set)), ""
         except Refusal as refusal:

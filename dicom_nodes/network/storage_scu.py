@@ -12,19 +12,15 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 
+from dicom_nodes.network.data_set_streams import CONVERTIBLE
 from dicom_nodes.network.part10_header import is_valid_uid
 from dicom_nodes.network.peer import MOST_CONTEXTS, ContextsRefused, Peer, association_with
 from processing.measurement import PermanentFault, TransientFault
 
-# A file in one of these can be written in the other without touching its pixels.
-_CONVERTIBLE: Final = {
-    ExplicitVRLittleEndian: ImplicitVRLittleEndian,
-    ImplicitVRLittleEndian: ExplicitVRLittleEndian,
-}
 _MOST_NEEDS: Final = MOST_CONTEXTS // 2  # each may take a second context to fall back to
 _DUPLICATE: Final = 0x0111
 _WARNINGS: Final = frozenset((0x0001, 0x0107, 0x0116))
@@ -81,6 +77,14 @@ class SendOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class MoveOriginator:
+    """The C-MOVE request of which a C-STORE is a sub-operation (PS3.7, section 9.1.1.1)."""
+
+    ae_title: str
+    message_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Need:
     """A SOP class in a transfer syntax, for which a context is needed."""
 
@@ -101,6 +105,9 @@ def send_files(
     files: Sequence[Path],
     *,
     on_progress: Callable[[int, int], None] | None = None,
+    on_outcome: Callable[[SendOutcome], None] | None = None,
+    originator: MoveOriginator | None = None,
+    proceed: Callable[[], bool] = lambda: True,
 ) -> tuple[SendOutcome, ...]:
     """Send DICOM files to a peer by C-STORE, over as few associations as needed.
 
@@ -114,12 +121,18 @@ def send_files(
     files : sequence of Path
     on_progress : callable, optional
         Told how many of how many files are done.
+    on_outcome : callable, optional
+        Told of each outcome at once.
+    originator : MoveOriginator, optional
+        Of sub-operations of a C-MOVE.
+    proceed : callable
+        Asked before each file; when it says no, the rest is not sent.
 
     Returns
     -------
     tuple of SendOutcome
-        One for each file, in their order. Faults of the association are in the
-        outcomes of its files; nothing is raised for them.
+        One for each file that was sent or could not be, in their order. Faults of
+        the association are in the outcomes of its files; nothing is raised for them.
     """
     outcomes: dict[int, SendOutcome] = {}
 
@@ -127,6 +140,8 @@ def send_files(
         outcomes[index] = outcome
         if on_progress is not None:
             on_progress(len(outcomes), len(files))
+        if on_outcome is not None:
+            on_outcome(outcome)
 
     readable: list[_File] = []
     for index, path in enumerate(files):
@@ -135,8 +150,9 @@ def send_files(
         except (PermanentFault, TransientFault) as fault:
             done(index, _failed(path, None, fault))
     for batch in _batches(readable):
-        _send_batch(peer, batch, done)
-    return tuple(outcomes[index] for index in range(len(files)))
+        if proceed():
+            _send_batch(peer, batch, done, originator, proceed)
+    return tuple(outcomes[index] for index in sorted(outcomes))
 
 
 def _read_need(index: int, path: Path) -> _File:
@@ -169,21 +185,25 @@ def _contexts(needs: Sequence[_Need]) -> list[PresentationContext]:
     """A context for each need, and one to fall back to, each with one transfer syntax."""
     wanted = dict.fromkeys((each.sop_class_uid, each.transfer_syntax_uid) for each in needs)
     for need in needs:
-        other = _CONVERTIBLE.get(UID(need.transfer_syntax_uid))
+        other = CONVERTIBLE.get(UID(need.transfer_syntax_uid))
         if other is not None:
             wanted.setdefault((need.sop_class_uid, str(other)))
     return [build_context(*each) for each in wanted]
 
 
 def _send_batch(
-    peer: Peer, batch: Sequence[_File], done: Callable[[int, SendOutcome], None]
+    peer: Peer,
+    batch: Sequence[_File],
+    done: Callable[[int, SendOutcome], None],
+    originator: MoveOriginator | None,
+    proceed: Callable[[], bool],
 ) -> None:
     remaining = list(batch)
     try:
         needs = list(dict.fromkeys(each.need for each in batch))
         with association_with(peer, _contexts(needs)) as association:
-            while remaining:
-                outcome = _send_file(peer, association, remaining[0])
+            while remaining and proceed():
+                outcome = _send_file(peer, association, remaining[0], originator)
                 done(remaining.pop(0).index, outcome)
     except ContextsRefused:
         for file in remaining:
@@ -193,7 +213,9 @@ def _send_batch(
             done(file.index, _failed(file.path, file.sop_instance_uid, fault))
 
 
-def _send_file(peer: Peer, association: Association, file: _File) -> SendOutcome:
+def _send_file(
+    peer: Peer, association: Association, file: _File, originator: MoveOriginator | None
+) -> SendOutcome:
     """Send one file.
 
     Raises
@@ -208,13 +230,17 @@ def _send_file(peer: Peer, association: Association, file: _File) -> SendOutcome
     }
     content: Path | Dataset = file.path
     if file.need.transfer_syntax_uid not in accepted:
-        other = _CONVERTIBLE.get(UID(file.need.transfer_syntax_uid))
+        other = CONVERTIBLE.get(UID(file.need.transfer_syntax_uid))
         if other is None or str(other) not in accepted:
             fault = _refused(peer, file.need)
             return _failed(file.path, file.sop_instance_uid, fault)
         content = dcmread(file.path)
     try:
-        response = association.send_c_store(content)
+        response = association.send_c_store(
+            content,
+            originator_aet=originator.ae_title if originator else None,
+            originator_id=originator.message_id if originator else None,
+        )
     except (AttributeError, ValueError, OSError) as error:
         return SendOutcome(
             file.path, file.sop_instance_uid, None, Fault.PERMANENT, f"cannot be sent: {error}"
@@ -231,6 +257,11 @@ def _send_file(peer: Peer, association: Association, file: _File) -> SendOutcome
     return SendOutcome(file.path, file.sop_instance_uid, int(response.Status), fault_kind, reason)
 
 
+def is_warning(status: int) -> bool:
+    """Whether a status says that an instance was stored, with a warning."""
+    return status in _WARNINGS or status >> 12 == 0xB
+
+
 def _verdict(status: int, comment: str) -> tuple[Fault | None, str]:
     """What a status means (PS3.4, table B.2-1; PS3.7, annex C)."""
     said = "".join(each for each in comment if each.isprintable())[:64]
@@ -239,7 +270,7 @@ def _verdict(status: int, comment: str) -> tuple[Fault | None, str]:
         return None, ""
     if status == _DUPLICATE:
         return None, f"the peer had it already ({text})"
-    if status in _WARNINGS or status >> 12 == 0xB:
+    if is_warning(status):
         return None, f"accepted with a warning ({text})"
     if status >> 8 == 0xA7:
         return Fault.TRANSIENT, f"the peer is out of resources ({text})"
