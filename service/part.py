@@ -55,11 +55,19 @@ def console(settings: Settings, part: str, stopped: threading.Event) -> None:
     run_console(settings, slot_name(part), stopped)
 
 
+def audit(settings: Settings, part: str, stopped: threading.Event) -> None:
+    """Send audit messages to their repository."""
+    from service.audit.forwarding import run_forwarder
+
+    run_forwarder(settings, stopped)
+
+
 _PARTS: Final[Mapping[str, Callable[[Settings, str, threading.Event], None]]] = {
     "receiver": receive,
     "cataloguer": catalogue,
     "worker": work,
     "console": console,
+    "auditor": audit,
 }
 
 if __name__ == "__main__":

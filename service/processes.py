@@ -109,10 +109,11 @@ def part_names(settings: Settings, role: Role) -> list[str]:
     """The parts that make up a role on this machine."""
     receive = [f"receiver-{number}" for number in range(settings.dicom.processes)]
     work = ["cataloguer-0", *(f"worker-{number}" for number in range(settings.work.slots))]
+    audit = ["auditor-0"] if settings.audit.enabled and settings.audit.repository else []
     return {
-        Role.ALL: [*receive, *work, "console-0"],
-        Role.RECEIVE: [*receive, "console-0"],
-        Role.WORK: work,
+        Role.ALL: [*receive, *work, "console-0", *audit],
+        Role.RECEIVE: [*receive, "console-0", *audit],
+        Role.WORK: [*work, *audit],
     }[role]
 
 

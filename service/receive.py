@@ -22,8 +22,12 @@ from uuid import uuid4
 import structlog
 
 from dicom_nodes.network.instance_store import Arrival, StoreStatus
+from dicom_nodes.network.observed_queries import observed
 from dicom_nodes.network.storage_scp import start_listening
 from processing.measurement import TransientFault
+from service.audit.arrivals import ArrivalAudit
+from service.audit.network import NetworkAudit
+from service.audit.trail import open_trail
 from service.catalogue.arrivals import Held, Received, Register, known_keys, quarantine
 from service.catalogue.database import DATABASE_FAULTS, Database, open_database
 from service.catalogue.stored_bytes import StoredBytes, open_stored_bytes
@@ -253,16 +257,22 @@ def run_receiver(settings: Settings, slot: str, stopped: threading.Event) -> Non
     sys.setswitchinterval(_SWITCH_SECONDS)
     database = open_database(settings)
     stored = open_stored_bytes(settings)
-    services = offered_services(settings, database, stored)
-    with reception_of(settings, slot, database, stored) as reception:
+    with (
+        open_trail(settings) as trail,
+        reception_of(settings, slot, database, stored) as reception,
+    ):
+        arrivals, network = ArrivalAudit(trail), NetworkAudit(trail)
+        services = observed(offered_services(settings, database, stored), network.asked)
         listeners = [
             start_listening(
                 options,
-                reception.accept,
+                arrivals.around(reception.accept),
                 place=reception.place,
                 room=reception.has_room,
                 services=services,
                 share_port=True,
+                rejected=network.rejected,
+                ended=arrivals.ended,
             )
             for options in listen_options(settings)
         ]

@@ -107,6 +107,28 @@ class HttpTLSSettings(Table):
     private_key: Path | None = None
 
 
+class AuditRepository(Table):
+    """Where audit messages are sent: syslog over TLS (RFC 5425) or UDP (RFC 5426)."""
+
+    address: str
+    port: int = Field(default=6514, ge=1, le=65535)
+    transport: Literal["tls", "udp"] = "tls"
+    authorities: Path | None = None
+    certificate: Path | None = None
+    private_key: Path | None = None
+    check_name: bool = True
+
+
+class AuditSettings(Table):
+    """The audit trail (PS3.15, section A.5)."""
+
+    enabled: bool = True
+    enterprise_site: str | None = None
+    rotate_bytes: int = Field(default=50_000_000, ge=10_000)
+    user_header: str | None = None
+    repository: AuditRepository | None = None
+
+
 class HttpSettings(Table):
     """Where the page, the health checks, the metrics and DICOMweb are served."""
 
@@ -315,6 +337,7 @@ class Settings(BaseSettings):
     dicom: DicomSettings = DicomSettings()
     http: HttpSettings = HttpSettings()
     dicomweb: DicomwebSettings = DicomwebSettings()
+    audit: AuditSettings = AuditSettings()
     storage: StorageSettings = StorageSettings()
     database: DatabaseSettings = DatabaseSettings()
     peers: tuple[ApplicationEntity, ...] = ()

@@ -11,15 +11,22 @@ from __future__ import annotations
 import errno
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 from typing import Final
 
+from dicom_nodes.network.data_set_beginning import (
+    SOP_CLASS_UID,
+    SOP_INSTANCE_UID,
+    Tag,
+    first_values,
+    uid_among,
+)
 from dicom_nodes.network.direct_file import AlignedBlock, DirectFile
-from dicom_nodes.network.part10_header import encode_header, is_valid_uid, sop_uids_of_data_set
+from dicom_nodes.network.part10_header import encode_header, is_valid_uid
 from processing.measurement import PermanentFault, RejectedInput, TransientFault
 
 _ROOM_CHECKED_EVERY_BYTES: Final = 64 * 1024 * 1024
@@ -64,6 +71,10 @@ class Arrival:
         Where in the file the data set starts, in bytes.
     size_bytes : int
         Of the whole file.
+    association : str
+        Tells the association, or request, that brought it from all others.
+    beginning : mapping
+        What the data set says of itself, as `data_set_beginning.first_values` gives it.
     """
 
     path: Path
@@ -75,6 +86,8 @@ class Arrival:
     peer_address: str
     dataset_offset: int
     size_bytes: int
+    association: str = ""
+    beginning: Mapping[Tag, bytes] = field(default_factory=dict)
 
 
 Accept = Callable[[Arrival], StoreStatus]
@@ -82,11 +95,15 @@ Accept = Callable[[Arrival], StoreStatus]
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who brings an instance: AE titles as they stand, and the IP address it comes from."""
+    """Who brings an instance: AE titles as they stand, and the IP address it comes from.
+
+    `association` tells the association, or request, from all others.
+    """
 
     calling_ae_title: str
     called_ae_title: str
     peer_address: str
+    association: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +166,7 @@ class InstanceStore:
             announced.transfer_syntax_uid,
             sender.calling_ae_title,
         )
-        path, size_bytes = self._write(header, data_set, announced)
+        path, size_bytes, beginning = self._write(header, data_set, announced)
         return self._accepted(
             Arrival(
                 path=path,
@@ -161,20 +178,23 @@ class InstanceStore:
                 peer_address=sender.peer_address,
                 dataset_offset=len(header),
                 size_bytes=size_bytes,
+                association=sender.association,
+                beginning=beginning,
             )
         )
 
     def _write(
         self, header: bytes, data_set: Iterator[list[memoryview]], announced: Announced
-    ) -> tuple[Path, int]:
-        """Write the file; returns its path and its size in bytes."""
+    ) -> tuple[Path, int, dict[Tag, bytes]]:
+        """Write the file; returns its path, its size in bytes, and what it says of itself."""
         try:
             path = self.place()
             with DirectFile(path, self._block()) as file, _removed_on_failure(path):
                 beginning = self._fill(file, header, data_set)
-                _check_data_set(beginning, announced)
+                values = first_values(beginning, announced.transfer_syntax_uid)
+                _check_data_set(values, announced)
                 file.finish()
-                return path, file.size_bytes
+                return path, file.size_bytes, values
         except TransientFault as fault:
             _LOGGER.error("no place for an instance: %s", fault)
             raise Refusal(StoreStatus.OUT_OF_RESOURCES, "cannot be written") from fault
@@ -218,11 +238,10 @@ class InstanceStore:
             raise Refusal(StoreStatus.PROCESSING_FAILURE, "could not be kept") from error
 
 
-def _check_data_set(beginning: bytes, announced: Announced) -> None:
-    sop_class, sop_instance = sop_uids_of_data_set(beginning, announced.transfer_syntax_uid)
-    if sop_class not in (None, announced.sop_class_uid):
+def _check_data_set(values: Mapping[Tag, bytes], announced: Announced) -> None:
+    if uid_among(values, SOP_CLASS_UID) not in (None, announced.sop_class_uid):
         raise Refusal(StoreStatus.DATA_SET_DOES_NOT_MATCH, "SOP class differs in the data set")
-    if sop_instance not in (None, announced.sop_instance_uid):
+    if uid_among(values, SOP_INSTANCE_UID) not in (None, announced.sop_instance_uid):
         raise Refusal(
             StoreStatus.DATA_SET_DOES_NOT_MATCH, "SOP Instance UID differs in the data set"
         )

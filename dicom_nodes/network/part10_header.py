@@ -13,21 +13,12 @@ from processing.measurement import RejectedInput
 
 IMPLEMENTATION_VERSION_NAME: Final = "HEMIFACE"
 _UID_PATTERN: Final = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
-_LONG_VALUE_REPRESENTATIONS: Final = frozenset(
+LONG_VALUE_REPRESENTATIONS: Final = frozenset(
     (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
-)
-_IMPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
-_NOT_PEEKED_INTO: Final = frozenset(
-    (
-        "1.2.840.10008.1.2.1.99",  # Deflated Explicit VR Little Endian
-        "1.2.840.10008.1.2.2",  # Explicit VR Big Endian
-    )
 )
 # Implementation, receiving application and private information take a few hundred bytes.
 MOST_FILE_META_BYTES: Final = 64 * 1024
 _PREAMBLE_BYTES: Final = 128
-_SOP_CLASS_UID: Final = (0x0008, 0x0016)
-_SOP_INSTANCE_UID: Final = (0x0008, 0x0018)
 
 
 def is_valid_uid(uid: str) -> bool:
@@ -101,7 +92,7 @@ def file_meta_of(beginning: bytes, *, is_whole: bool = False) -> FileMeta | None
                 transfer_syntax_uid=found.get(0x0010, ""),
                 length_bytes=position,
             )
-        if beginning[position + 4 : position + 6] in _LONG_VALUE_REPRESENTATIONS:
+        if beginning[position + 4 : position + 6] in LONG_VALUE_REPRESENTATIONS:
             (length,) = struct.unpack_from("<L", beginning, position + 8)
             position += 12
         else:
@@ -113,48 +104,6 @@ def file_meta_of(beginning: bytes, *, is_whole: bool = False) -> FileMeta | None
     if is_whole or position + 12 > MOST_FILE_META_BYTES:
         raise RejectedInput("it is no DICOM file: its File Meta Information does not end")
     return None
-
-
-def sop_uids_of_data_set(
-    beginning: bytes, transfer_syntax_uid: str
-) -> tuple[str | None, str | None]:
-    """SOP Class UID and SOP Instance UID as the data set itself states them.
-
-    Only the elements before them are stepped over; nothing is decoded. None
-    for a UID that is not among the first elements, or whose transfer syntax is
-    big endian or deflated.
-
-    Parameters
-    ----------
-    beginning : bytes
-        The first few kilobytes of the data set.
-    transfer_syntax_uid : str
-    """
-    found: dict[tuple[int, int], str] = {}
-    if transfer_syntax_uid in _NOT_PEEKED_INTO:
-        return None, None
-    implicit = transfer_syntax_uid == _IMPLICIT_VR_LITTLE_ENDIAN
-    position = 0
-    while position + 12 <= len(beginning) and _SOP_INSTANCE_UID not in found:
-        tag = struct.unpack_from("<HH", beginning, position)
-        if tag > _SOP_INSTANCE_UID:
-            break
-        if implicit:
-            (length,) = struct.unpack_from("<L", beginning, position + 4)
-            position += 8
-        elif beginning[position + 4 : position + 6] in _LONG_VALUE_REPRESENTATIONS:
-            (length,) = struct.unpack_from("<L", beginning, position + 8)
-            position += 12
-        else:
-            (length,) = struct.unpack_from("<H", beginning, position + 6)
-            position += 8
-        if length > len(beginning) - position:
-            break
-        if tag in (_SOP_CLASS_UID, _SOP_INSTANCE_UID):
-            value = beginning[position : position + length]
-            found[tag] = value.rstrip(b"\0 ").decode("latin-1")
-        position += length
-    return found.get(_SOP_CLASS_UID), found.get(_SOP_INSTANCE_UID)
 
 
 def _element(element: int, value_representation: bytes, text: str, padding: bytes) -> bytes:

@@ -64,6 +64,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from socketserver import TCPServer
 from typing import Any, Final, cast
+from uuid import uuid4
 
 import pynetdicom
 from pydicom.uid import UID
@@ -249,6 +250,7 @@ class ReceivingAssociation(Association):
     ) -> None:
         super().__init__(server.ae, MODE_ACCEPTOR)
         self.name = f"association {peer[0]}:{peer[1]}"
+        self.key = uuid4().hex
         self.peer_address = str(peer[0])
         self._receiving_server = server
         self._connection = connection
@@ -675,8 +677,8 @@ class ReceivingServer(AssociationServer):
         Whether other processes listen on the same port.
     slowest_bytes_per_second : float
         A peer that sends less in the middle of a message is cut off; 0 for no limit.
-    rejected : callable
-        Told of each association that is rejected.
+    rejected, ended : callable
+        Told of each association that is rejected, and of each other one at its end.
     """
 
     request_queue_size = 128
@@ -695,10 +697,12 @@ class ReceivingServer(AssociationServer):
         share_port: bool = False,
         slowest_bytes_per_second: float = 0,
         rejected: Callable[[ReceivingAssociation, Rejection], None] = lambda *_: None,
+        ended: Callable[[ReceivingAssociation], None] = lambda _: None,
     ) -> None:
         self.tls = tls
         self.slowest_bytes_per_second = slowest_bytes_per_second
         self.rejected = rejected
+        self._ended = ended
         self.contexts_for = contexts_for
         self.store = store
         self.admission = admission
@@ -797,6 +801,8 @@ class ReceivingServer(AssociationServer):
         with self._associations_lock:
             self._associations.discard(association)
         self.admission.leave(association.peer_address, associated=associated)
+        if associated:
+            self._ended(association)
 
 
 class SafeCheckpoint(threading.Event):

@@ -55,6 +55,15 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
+class Ended:
+    """An association that was established and has ended; `association` as in `Arrival`."""
+
+    association: str
+    calling_ae_title: str
+    peer_address: str
+
+
+@dataclass(frozen=True, slots=True)
 class ListenOptions:
     """How to listen, and whom to accept.
 
@@ -154,6 +163,7 @@ def start_listening(
     services: Sequence[NodeService] = (),
     share_port: bool = False,
     rejected: Callable[[Rejected], None] = lambda _: None,
+    ended: Callable[[Ended], None] = lambda _: None,
 ) -> Listener:
     """Listen for C-STORE, C-ECHO and what other services take.
 
@@ -177,6 +187,8 @@ def start_listening(
         Whether several processes listen on the same port (SO_REUSEPORT).
     rejected : callable
         Told of each association that is rejected, in its thread.
+    ended : callable
+        Told of each association that has ended, in its thread.
 
     Raises
     ------
@@ -224,6 +236,9 @@ def start_listening(
                 association.peer_address,
                 why,
             )
+        ),
+        ended=lambda association: ended(
+            Ended(association.key, association.calling_ae_title, association.peer_address)
         ),
     )
     return Listener(server)
@@ -300,7 +315,10 @@ class _StorageService:
         """Serve one C-STORE; returns status and Error Comment."""
         sop_class, transfer_syntax = association.accepted_syntaxes(context_id)
         sender = Sender(
-            association.calling_ae_title, association.called_ae_title, association.peer_address
+            association.calling_ae_title,
+            association.called_ae_title,
+            association.peer_address,
+            association.key,
         )
         try:
             if request.sop_class_uid != sop_class:

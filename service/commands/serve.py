@@ -31,6 +31,7 @@ def command(
 
     Ctrl-C or SIGTERM stops it.
     """
+    from service.audit.lifetime import audited_lifetime
     from service.data_folder_lock import only_one
     from service.log import configure_logging
     from service.ports import check_port_is_free, listening_ports
@@ -50,7 +51,8 @@ def command(
             target=_announce, args=(settings, supervisor.role, supervisor.stopped), daemon=True
         )
         announcing.start()
-        supervisor.run()
+        with audited_lifetime(settings):
+            supervisor.run()
     typer.echo("hemiface has stopped.")
 
 

@@ -12,6 +12,9 @@ from fastapi import FastAPI
 
 from dicom_nodes.network.tls import ServerTLS, server_context
 from processing.measurement import PermanentFault
+from service.audit.arrivals import ArrivalAudit
+from service.audit.trail import open_trail
+from service.audit.views import ViewAudit, add_view_audit
 from service.catalogue.database import for_reading, open_database
 from service.catalogue.stored_bytes import open_stored_bytes
 from service.console.application import Sources, build_application
@@ -45,13 +48,22 @@ def run_console(settings: Settings, slot: str, stopped: threading.Event) -> None
     application = build_application(sources)
     try:
         with (
+            open_trail(settings) as trail,
             reception_of(settings, slot, database, sources.stored) as reception,
             _listening(settings) as listener,
         ):
             add_dicomweb(
                 application,
-                WebNode(settings, sources.database, sources.stored, reception, engine),
+                WebNode(
+                    settings,
+                    sources.database,
+                    sources.stored,
+                    reception,
+                    engine,
+                    ArrivalAudit(trail),
+                ),
             )
+            add_view_audit(application, settings, ViewAudit(trail, sources.database))
             _serve(application, settings, listener, stopped)
     finally:
         engine.close()

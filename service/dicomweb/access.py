@@ -59,6 +59,12 @@ def caller_with(settings: Settings, authorization: str | None, permission: Permi
     return Caller(client.name, client.ae_title, client.sends_complete_sets)
 
 
+def name_of_client(settings: Settings, authorization: str | None) -> str | None:
+    """Name of the client that an Authorization header proves; None where it proves none."""
+    client = _client_with(settings.dicomweb.clients, _token(authorization))
+    return None if client is None else client.name
+
+
 def _token(authorization: str | None) -> str:
     scheme, _, token = (authorization or "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Final
+from uuid import uuid4
 
 import anyio
 import structlog
@@ -18,6 +19,7 @@ from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
 from dicom_nodes.network.instance_store import InstanceStore, Sender, StoreStatus
+from dicom_nodes.network.storage_scp import Ended
 from dicom_nodes.objects.header import is_valid_uid
 from dicom_nodes.web.multipart import MediaType, boundary_of, media_type
 from dicom_nodes.web.store_response import store_response
@@ -54,7 +56,8 @@ class SenderGone(Exception):
 
 def add_stow(router: APIRouter, node: WebNode) -> None:
     """Take instances at ``/studies`` and ``/studies/{study}``."""
-    instances = InstanceStore(node.reception.accept, node.reception.place, node.reception.has_room)
+    accept = node.arrivals.around(node.reception.accept)
+    instances = InstanceStore(accept, node.reception.place, node.reception.has_room)
     limiter = anyio.CapacityLimiter(node.settings.dicomweb.maximum_requests)
 
     @router.post("/studies")
@@ -82,11 +85,12 @@ def add_stow(router: APIRouter, node: WebNode) -> None:
             study,
         )
         chunks = _chunks(request, node.settings.dicomweb.idle_timeout_seconds)
+        sender = _sender(request, caller, node.settings)
         try:
             outcome = await to_thread.run_sync(
                 store_parts,
                 instances,
-                _sender(request, caller, node.settings),
+                sender,
                 chunks,
                 boundary,
                 accepted,
@@ -96,6 +100,9 @@ def add_stow(router: APIRouter, node: WebNode) -> None:
         except SenderGone as gone:
             log.warning("STOW-RS: the request broke off", client=caller.name, reason=str(gone))
             raise HTTPException(408, str(gone), headers={"Connection": "close"}) from gone
+        finally:
+            ended = Ended(sender.association, sender.calling_ae_title, sender.peer_address)
+            await to_thread.run_sync(node.arrivals.ended, ended)
         return _answer(outcome)
 
 
@@ -126,7 +133,7 @@ def _takes_json(accept: str) -> bool:
 
 def _sender(request: Request, caller: Caller, settings: Settings) -> Sender:
     address = request.client.host if request.client else ""
-    return Sender(caller.ae_title, settings.dicom.ae_title, address[:64])
+    return Sender(caller.ae_title, settings.dicom.ae_title, address[:64], uuid4().hex)
 
 
 def _chunks(request: Request, idle_timeout_seconds: float) -> Iterator[bytes]:

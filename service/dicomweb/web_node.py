@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from service.audit.arrivals import ArrivalAudit
 from service.catalogue.database import Database
 from service.catalogue.stored_bytes import StoredBytes
 from service.receive import Reception
@@ -20,10 +21,14 @@ class Completing(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WebNode:
-    """The node as DICOMweb sees it; `database` is for reading, `reception` for what comes."""
+    """The node as DICOMweb sees it; `database` is for reading, `reception` for what comes.
+
+    `arrivals` counts what comes for the audit trail.
+    """
 
     settings: Settings
     database: Database
     stored: StoredBytes
     reception: Reception
     engine: Completing
+    arrivals: ArrivalAudit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -47,12 +47,16 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """The steps, with what they work on."""
+    """The steps, with what they work on.
+
+    `tell` is told of each attempt to deliver, and why it did not succeed if it did not.
+    """
 
     settings: Settings
     database: Database
     stored: StoredBytes
     child: MeasuringChild
+    tell: Callable[[Attempt, str], None] = lambda _attempt, _failure: None
 
     def complete(self, study_instance_uid: str) -> dict[str, Any]:
         """Decide why the study is complete now, record it, and plan its analyses."""
@@ -138,7 +142,12 @@ class Steps:
 
     def deliver(self, key: str, destination_name: str) -> dict[str, str]:
         """Send a result to a destination; gives the state and its reason."""
-        return delivering.deliver(self._attempt(key, destination_name))
+        attempt = self._attempt(key, destination_name)
+        was_sent = attempt.sent() is not None
+        outcome = delivering.deliver(attempt)
+        if not was_sent:
+            self.tell(attempt, outcome["reason"])
+        return outcome
 
     def confirm(self, key: str, destination_name: str) -> dict[str, str]:
         """Ask the destination whether it holds the result; gives the state and its reason."""

@@ -8,6 +8,8 @@ from typing import Final
 
 import structlog
 
+from service.audit.deliveries import DeliveryAudit
+from service.audit.trail import open_trail
 from service.catalogue import results
 from service.catalogue.database import open_database
 from service.catalogue.stored_bytes import open_stored_bytes
@@ -27,7 +29,9 @@ def run_worker(settings: Settings, slot: str, stopped: threading.Event) -> None:
     """Work as this slot. What it had begun before a crash is taken up again."""
     database = open_database(settings)
     child = MeasuringChild(settings)
-    steps = Steps(settings, database, open_stored_bytes(settings), child)
+    trail = open_trail(settings)
+    told = DeliveryAudit(trail).sent
+    steps = Steps(settings, database, open_stored_bytes(settings), child, told)
     results.beat(database, slot)
     child.warm_up()
     engine.launch(settings, slot, steps)
@@ -41,4 +45,5 @@ def run_worker(settings: Settings, slot: str, stopped: threading.Event) -> None:
     finally:
         engine.stop()
         child.stop()
+        trail.close()
         database.close()

@@ -9,12 +9,10 @@ from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
     UID,
-    DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
 )
 
-from dicom_nodes.network.part10_header import encode_header, is_valid_uid, sop_uids_of_data_set
+from dicom_nodes.network.part10_header import encode_header, is_valid_uid
 
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
 
@@ -34,24 +32,6 @@ def data_set(syntax: UID) -> tuple[bytes, int]:
     dcmwrite(file, instance, enforce_file_format=True)
     written = file.getvalue()
     return written, 144 + int.from_bytes(written[140:144], "little")
-
-
-@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
-def test_the_uids_of_a_data_set_are_found(syntax: UID) -> None:
-    written, offset = data_set(syntax)
-    found = sop_uids_of_data_set(written[offset : offset + 4096], syntax)
-    assert found == (MR_IMAGE, "1.2.3.4")
-
-
-def test_a_deflated_data_set_is_not_looked_into() -> None:
-    written, offset = data_set(DeflatedExplicitVRLittleEndian)
-    assert sop_uids_of_data_set(written[offset:], DeflatedExplicitVRLittleEndian) == (None, None)
-
-
-@given(st.binary(max_size=200), st.sampled_from([ExplicitVRLittleEndian, ImplicitVRLittleEndian]))
-def test_any_bytes_give_uids_or_none(beginning: bytes, syntax: UID) -> None:
-    for uid in sop_uids_of_data_set(beginning, syntax):
-        assert uid is None or isinstance(uid, str)
 
 
 @settings(max_examples=20)

@@ -8,7 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from dicom_nodes.audit.events import Node as AuditedNode
 from dicom_nodes.web.multipart import closing, part_header
+from service.audit.arrivals import ArrivalAudit
+from service.audit.trail import NoTrail
 from service.catalogue.database import Database, for_reading
 from service.catalogue.stored_bytes import StoredBytes
 from service.dicomweb.application import dicomweb_application
@@ -114,8 +117,11 @@ def start_site(settings: Settings, database: Database, stored: StoredBytes) -> I
         engine = WatchedEngine()
         opened = reception_of(changed, f"slot-{len(open_receptions)}", database, stored)
         reception = opened.__enter__()
+        trail = NoTrail(AuditedNode(changed.dicom.ae_title))
         open_receptions.append(opened)
-        node = WebNode(changed, for_reading(database), stored, reception, engine)
+        node = WebNode(
+            changed, for_reading(database), stored, reception, engine, ArrivalAudit(trail)
+        )
         return Site(node, database, engine, changed)
 
     yield start
