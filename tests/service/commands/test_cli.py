@@ -25,7 +25,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_command_is_there_and_says_what_it_does() -> None:
     names = {each.name for each in app.registered_commands}
     assert names == {"serve", "demo", "phantom", "wrap", "send", "analyze", "doctor"}
-    assert {each.name for each in app.registered_groups} == {"study"}
+    assert {each.name for each in app.registered_groups} == {"audit", "study"}
     for name in (*names, "study"):
         answer = run(str(name), "--help")
         assert answer.exit_code == 0
