@@ -6,16 +6,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import BinaryIO, Final, cast
+from tempfile import TemporaryDirectory
+from typing import BinaryIO, Final
 
 from pydicom import dcmread
-from pydicom.filebase import DicomFileLike
 from pydicom.filereader import read_file_meta_info
-from pydicom.filewriter import write_dataset
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
-from dicom_nodes.objects.foreign_values import FOREIGN_VALUE_FAULTS
+from dicom_nodes.network.decompressing import decompress
+from dicom_nodes.objects.foreign_values import FOREIGN_VALUE_FAULTS, foreign_values
 from processing.measurement import PermanentFault
 
 # A data set in one of these can be written in the other without touching its pixels.
@@ -41,7 +45,8 @@ class DataSetStream:
 def data_set_of(path: Path, is_accepted: Callable[[str], bool]) -> Iterator[DataSetStream]:
     """Open the data set of a Part 10 file (PS3.10, section 7.1) for sending.
 
-    Compressed pixels are never decoded: that is no work for the process that receives.
+    As it lies there if the receiver takes it so; otherwise written anew without
+    compression, for which compressed pixels are decoded in a process of their own.
 
     Parameters
     ----------
@@ -63,15 +68,18 @@ def data_set_of(path: Path, is_accepted: Callable[[str], bool]) -> Iterator[Data
             file.seek(_offset(file))
             yield DataSetStream(transfer_syntax, file)
             return
-    other = CONVERTIBLE.get(UID(transfer_syntax))
-    if other is None or not is_accepted(str(other)):
+    wanted = next((each for each in CONVERTIBLE if is_accepted(str(each))), None)
+    if wanted is None:
         raise PermanentFault(f"the receiver does not take {UID(transfer_syntax).name}")
-    if path.stat().st_size > LARGEST_CONVERTED_BYTES:
-        raise PermanentFault(f"it is too large to be written anew as {other.name}")
-    with TemporaryFile() as converted:
-        _convert(path, other, cast(BinaryIO, converted))
-        converted.seek(0)
-        yield DataSetStream(str(other), cast(BinaryIO, converted))
+    with TemporaryDirectory() as folder:
+        anew = Path(folder) / "anew.dcm"
+        if transfer_syntax in CONVERTIBLE or transfer_syntax == DeflatedExplicitVRLittleEndian:
+            _convert(path, anew, wanted)
+        else:
+            decompress(path, anew, str(wanted))
+        with anew.open("rb") as file:
+            file.seek(_offset(file))
+            yield DataSetStream(str(wanted), file)
 
 
 def _transfer_syntax(path: Path) -> str:
@@ -91,12 +99,14 @@ def _offset(file: BinaryIO) -> int:
     return len(head) + int.from_bytes(head[-4:], "little")
 
 
-def _convert(path: Path, transfer_syntax: UID, out: BinaryIO) -> None:
+def _convert(path: Path, out: Path, transfer_syntax: UID) -> None:
+    """Write an uncompressed file in another transfer syntax."""
+    if path.stat().st_size > LARGEST_CONVERTED_BYTES:
+        raise PermanentFault(f"it is too large to be written anew as {transfer_syntax.name}")
     try:
-        data_set = dcmread(path)
-        sink = DicomFileLike(out)
-        sink.is_implicit_VR = transfer_syntax.is_implicit_VR
-        sink.is_little_endian = True
-        write_dataset(sink, data_set)
+        with foreign_values():
+            data_set = dcmread(path)
+            data_set.file_meta.TransferSyntaxUID = transfer_syntax
+            data_set.save_as(out, implicit_vr=transfer_syntax.is_implicit_VR, little_endian=True)
     except FOREIGN_VALUE_FAULTS as error:
         raise PermanentFault(f"it cannot be written anew: {error}") from error

@@ -108,6 +108,7 @@ IDLE_SECONDS: Final = 5.0
 _ROOM_SECONDS: Final = 1.0
 
 _LOGGER = logging.getLogger(__name__)
+_UNCOMPRESSED: Final = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
 _ABORTED_BY_PROVIDER: Final = 2
 _NO_REASON: Final = 0
 _INVALID_PDU_PARAMETER: Final = 6
@@ -173,7 +174,8 @@ def storage_contexts(
         unknown one where nothing else is proposed.
     peer_may_be_scp : bool
         Whether a peer may propose to take instances, as it does for C-GET
-        (PS3.7, annex D.3.3.4).
+        (PS3.7, annex D.3.3.4). Of several transfer syntaxes in one context an
+        uncompressed one is then chosen, in which every instance can be given.
     """
     accepted: dict[str, list[str]] = {}
     for context in proposed:
@@ -190,6 +192,8 @@ def storage_contexts(
     for abstract_syntax, syntaxes in accepted.items():
         context = PresentationContext()
         context.abstract_syntax = UID(abstract_syntax)
+        if peer_may_be_scp:
+            syntaxes.sort(key=lambda each: each not in _UNCOMPRESSED)
         context.transfer_syntax = [UID(each) for each in syntaxes]
         if peer_may_be_scp:
             context.scu_role = context.scp_role = True

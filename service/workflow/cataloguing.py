@@ -105,7 +105,7 @@ class Cataloguer:
             log.warning("instance cannot be used", reason=reason)
         return studies.Catalogued(
             instance=instance,
-            facts=_facts(header),
+            facts=facts_of(header),
             header=({} if header is None else facts_for_analyses(header) | instance_facts(header)),
             reason=reason,
             own=own or (header is not None and header.is_own),
@@ -163,7 +163,7 @@ def run_cataloguer(settings: Settings, part: str, stopped: threading.Event) -> N
     database.close()
 
 
-def _facts(header: InstanceHeader | None) -> studies.StudyFacts | None:
+def facts_of(header: InstanceHeader | None) -> studies.StudyFacts | None:
     """What the header says, no value longer than its column: PostgreSQL would refuse the row."""
     if header is None or not is_valid_uid(header.study_instance_uid):
         return None

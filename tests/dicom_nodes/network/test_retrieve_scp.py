@@ -10,18 +10,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pydicom import config, dcmread
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
-from pynetdicom import AE, build_role, evt
+from pynetdicom import AE, build_context, build_role, evt
 from pynetdicom.association import Association
 
 from dicom_nodes.network.node_service import NodeService
 from dicom_nodes.network.peer import Peer
 from dicom_nodes.network.permissions import PeerRule
+from dicom_nodes.network.pynetdicom_cures import storage_contexts
 from dicom_nodes.network.query import Question, RetrievedInstance
 from dicom_nodes.network.retrieve_scp import RetrieveOptions, retrieve_service
 from tests.dicom_nodes.network.instances import (
@@ -31,6 +33,8 @@ from tests.dicom_nodes.network.instances import (
     write_instance,
 )
 from tests.dicom_nodes.network.listening import Node, listening
+from tests.peers import samples
+from tests.peers.samples import written
 
 GET, MOVE = "1.2.840.10008.5.1.4.1.2.2.3", "1.2.840.10008.5.1.4.1.2.2.2"
 
@@ -42,12 +46,13 @@ class Holding:
     files: Sequence[Path]
     destinations: dict[str, Peer] = field(default_factory=dict)
     questions: list[Question] = field(default_factory=list)
+    sop_class: str = SECONDARY_CAPTURE
 
     def instances(self, question: Question) -> Iterator[RetrievedInstance]:
         self.questions.append(question)
         for path in self.files:
             uid = f"{SERIES}.{int(path.stem)}"
-            yield RetrievedInstance(SECONDARY_CAPTURE, uid, partial(nullcontext, path))
+            yield RetrievedInstance(self.sop_class, uid, partial(nullcontext, path))
 
     @property
     def service(self) -> NodeService:
@@ -63,6 +68,7 @@ class Viewer:
     answer: int = 0
     received: list[evt.Event] = field(default_factory=list)
     on_store: Callable[[Association], None] = lambda _: None
+    sop_class: str = SECONDARY_CAPTURE
 
     def take(self, event: evt.Event) -> int:
         self.received.append(event)
@@ -75,11 +81,11 @@ class Viewer:
         entity.add_requested_context(GET)
         entity.add_requested_context(MOVE)
         for syntax in self.syntaxes:
-            entity.add_requested_context(SECONDARY_CAPTURE, syntax)
+            entity.add_requested_context(self.sop_class, syntax)
         association = entity.associate(
             "127.0.0.1",
             self.node.port,
-            ext_neg=[build_role(SECONDARY_CAPTURE, scp_role=True)],
+            ext_neg=[build_role(self.sop_class, scp_role=True)],
             evt_handlers=[(evt.EVT_C_STORE, self.take)],
         )
         assert association.is_established
@@ -173,7 +179,36 @@ def test_what_the_viewer_cannot_take_fails_alone_and_is_named(
         _, final, failed = Viewer(node).get()
     assert (final.Status, counters(final)) == (0xB000, (None, 2, 2, 0))
     assert list(failed.FailedSOPInstanceUIDList) == [f"{SERIES}.4", f"{SERIES}.2"]
-    assert "JPEG Baseline" in final.ErrorComment
+    assert "cannot be decoded" in final.ErrorComment
+
+
+def test_a_compressed_picture_is_decoded_for_a_viewer_that_cannot(tmp_path: Path) -> None:
+    picture = samples.photograph(jpeg=True)
+    path = written(picture, tmp_path / "0001.dcm")
+    with listening(
+        tmp_path / "node", [Holding([path], sop_class=picture.SOPClassUID).service]
+    ) as node:
+        viewer = Viewer(node, [ExplicitVRLittleEndian], sop_class=picture.SOPClassUID)
+        _, final, _ = viewer.get()
+    assert (final.Status, counters(final)) == (0x0000, (None, 1, 0, 0))
+    (event,) = viewer.received
+    arrived = event.dataset
+    assert arrived.SOPInstanceUID == picture.SOPInstanceUID
+    assert arrived.PhotometricInterpretation == "RGB"
+    assert arrived.LossyImageCompression == "01"
+    truth = np.tile(np.arange(64, dtype=np.int16)[:, None, None], (1, 48, 3))
+    pixels = np.frombuffer(arrived.PixelData, np.uint8).reshape(64, 48, 3)
+    assert np.abs(pixels.astype(np.int16) - truth).max() <= 3
+
+
+def test_of_several_transfer_syntaxes_in_a_context_an_uncompressed_one_is_chosen() -> None:
+    proposed = build_context(
+        SECONDARY_CAPTURE, [JPEGBaseline8Bit, "1.2.3.4", ExplicitVRLittleEndian]
+    )
+    (context,) = storage_contexts([proposed], lambda _: True, (), peer_may_be_scp=True)
+    assert context.transfer_syntax[0] == ExplicitVRLittleEndian
+    (context,) = storage_contexts([proposed], lambda _: True, ())
+    assert context.transfer_syntax[0] == JPEGBaseline8Bit
 
 
 def test_when_nothing_can_be_given_the_request_fails(tmp_path: Path, files: list[Path]) -> None:
