@@ -3,8 +3,9 @@
 A reviewer opens a report of hemiface in a viewer, moves points and stores it as a new
 object; or places named points. Both come back as TID 1500. What tells them from a
 report that a device made is the person: an observer of type Person (TID 1002, 1003),
-or a verifying observer. hemiface's own reports name only the device, so none of them
-is ever taken for a reviewer's.
+or a verifying observer. hemiface's own reports name only the device, and the verified
+versions that it writes are known by their UID, so none of them is ever taken for a
+reviewer's.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from dicom_nodes.objects.coded_entries import Code, code_of
 from dicom_nodes.objects.file_structure import SOP_CLASS_UID, FileStructure, uid_text
 from dicom_nodes.objects.report_words import LANDMARK_TRACKING
 from dicom_nodes.objects.sop_classes import STRUCTURED_REPORTS
+from dicom_nodes.objects.verification import is_own_verified_version
 from processing.measurement import Side
 
 MOST_CONTENT_ITEMS: Final = 50_000
@@ -94,6 +96,8 @@ def _walk(
 
 
 def _is_by_person(document: Dataset, items: tuple[tuple[Dataset, Dataset | None], ...]) -> bool:
+    if is_own_verified_version(document):
+        return False  # the person confirmed what is measured, and placed nothing
     if document.get("VerificationFlag") == "VERIFIED" and document.get("VerifyingObserverSequence"):
         return True
     return any(name_of(item) == _OBSERVER_TYPE and _PERSON in values_of(item) for item, _ in items)
