@@ -318,10 +318,19 @@ class SurfaceSettings(Table):
     plane: Literal["lesion aware", "upper face", "landmarks"] = "lesion aware"
 
 
+class Verifier(Table):
+    """A person who may verify reports by HTTP; `name` is ``Family^Given``."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=194)]
+    organization: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    token: Annotated[SecretStr, Field(min_length=16, max_length=4096)]
+
+
 class ReportSettings(Table):
-    """How results are written for people."""
+    """How results are written for people, and who may verify them."""
 
     language: Literal["en", "zh"] = "en"
+    verifiers: tuple[Verifier, ...] = ()
 
 
 class Settings(BaseSettings):

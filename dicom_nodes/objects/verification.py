@@ -73,7 +73,7 @@ def verified_uid(key: str) -> str:
 
 def is_own_verified_version(document: Dataset) -> bool:
     """Whether a report is a verified version just as hemiface wrote it."""
-    observers = document.get("VerifyingObserverSequence") or ()
+    observers = list(document.get("VerifyingObserverSequence") or [])
     predecessors = [
         reference.ReferencedSOPInstanceUID
         for study in document.get("PredecessorDocumentsSequence") or ()

@@ -88,8 +88,8 @@ def open_database(settings: Settings) -> Database:
     return Database(engine, sessionmaker(engine, expire_on_commit=False))
 
 
-def open_present_database(settings: Settings) -> Database:
-    """Open the catalogue of a node that has been started before, for reading.
+def open_present_database(settings: Settings, *, for_writing: bool = False) -> Database:
+    """Open the catalogue of a node that has been started before; for reading unless said.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def open_present_database(settings: Settings) -> Database:
             f"the catalogue has schema {held or 'none'}, this version works with {known}; "
             "start the node once with `hemiface serve`, which brings it to the present schema"
         )
-    return for_reading(database)
+    return database if for_writing else for_reading(database)
 
 
 def for_reading(database: Database) -> Database:

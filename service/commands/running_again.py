@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -79,7 +79,17 @@ def run_again(
                 study.study_instance_uid, job.analysis, job.inputs, job.key
             )
             begun.add(identifier, f"{job.analysis} is begun again")
+    for result in _verified(state, {job.key for job in jobs}):
+        _send_what_is_missing(settings, engine, state, result, begun)
     return begun
+
+
+def _verified(state: StudyState, keys: Set[str]) -> Iterator[ResultState]:
+    """Verified versions of the results with these keys: no inputs make them."""
+    reports = {each.report_uid for each in state.results if each.made.key in keys}
+    for each in state.results:
+        if each.made.predecessor_uid in reports and each.made.key not in keys:
+            yield each
 
 
 def _is_under_way(state: StudyState, key: str) -> bool:
@@ -96,8 +106,18 @@ def _deliver_what_is_missing(
     result: ResultState,
     begun: Begun,
 ) -> None:
-    made = result.made
     begun.notes.append(_why_not_measured_again(result))
+    _send_what_is_missing(settings, engine, state, result, begun)
+
+
+def _send_what_is_missing(
+    settings: Settings,
+    engine: EngineClient,
+    state: StudyState,
+    result: ResultState,
+    begun: Begun,
+) -> None:
+    made = result.made
     for name in _missing(settings, state, result):
         identifier = engine.deliver_again(made.key, name)
         begun.add(identifier, f"{made.analysis} is sent to {name} again")

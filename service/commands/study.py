@@ -1,4 +1,4 @@
-"""``hemiface study``: the last studies, one of them, why it has no result, and once more."""
+"""``hemiface study``: the last studies, one of them, why it has no result, once more, verified."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ UID = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-app = typer.Typer(help="Look at studies, and run them again.", no_args_is_help=True)
+app = typer.Typer(help="Look at studies, run them again, verify them.", no_args_is_help=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """What the commands ask: the catalogue, for reading, and the engine."""
+    """What the commands ask: the catalogue, and the engine."""
 
     settings: Settings
     database: Database
@@ -166,6 +166,48 @@ def run_again(
         _print_line(each)
 
 
+@app.command("verify")
+def verify(
+    uid: UID,
+    by: Annotated[str, typer.Option("--by", metavar="NAME", help="Who, as Family^Given.")],
+    organization: Annotated[str, typer.Option(metavar="NAME", help="For which organization.")],
+    analysis: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which analysis, where there are several.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say that a person has verified the newest report; it is written and sent as verified."""
+    from dicom_nodes.objects.verification import Verification
+    from service.catalogue.stored_bytes import open_stored_bytes
+    from service.verifying import verify_result
+
+    verification = Verification(by, organization, datetime.now(UTC).replace(microsecond=0))
+    with _open_node(for_writing=True) as node:
+        verified = verify_result(
+            node.settings,
+            node.database,
+            open_stored_bytes(node.settings),
+            node.engine,
+            node.study(uid).study.study_instance_uid,
+            analysis,
+            verification,
+        )
+    report = verified.result.objects[0].sop_instance_uid
+    if as_json:
+        _print_json(
+            {
+                "key": verified.result.key,
+                "report": report,
+                "predecessor": verified.result.predecessor_uid,
+                "destinations": list(verified.destinations),
+            }
+        )
+        return
+    _print_line(f"{verified.result.analysis} is verified by {by}; the report is now {report}")
+    for each in verified.destinations:
+        _print_line(f"it is sent to {each}")
+
+
 @app.command("why-not")
 def why_not(uid: UID, as_json: AsJson = False) -> None:
     """Say in plain language why a study has no result (yet), and what to do."""
@@ -182,13 +224,13 @@ def why_not(uid: UID, as_json: AsJson = False) -> None:
 
 
 @contextmanager
-def _open_node() -> Iterator[Node]:
+def _open_node(*, for_writing: bool = False) -> Iterator[Node]:
     from service.catalogue.database import open_present_database
     from service.settings import load_settings
     from service.workflow.engine import EngineClient
 
     settings = load_settings()
-    database = open_present_database(settings)
+    database = open_present_database(settings, for_writing=for_writing)
     engine = EngineClient(settings)
     try:
         yield Node(settings, database, engine)

@@ -18,6 +18,7 @@ from service.audit.views import ViewAudit, add_view_audit
 from service.catalogue.database import for_reading, open_database
 from service.catalogue.stored_bytes import open_stored_bytes
 from service.console.application import Sources, build_application
+from service.console.verification import add_verification
 from service.dicomweb.application import add_dicomweb
 from service.dicomweb.web_node import WebNode
 from service.receive import reception_of
@@ -52,6 +53,7 @@ def run_console(settings: Settings, slot: str, stopped: threading.Event) -> None
             reception_of(settings, slot, database, sources.stored) as reception,
             _listening(settings) as listener,
         ):
+            add_verification(application, settings, database, sources.stored, engine)
             add_dicomweb(
                 application,
                 WebNode(

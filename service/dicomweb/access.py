@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from fastapi import HTTPException
 
+from service.bearer_tokens import bearer_token, holder_of
 from service.local_address import is_loopback
-from service.settings import DicomwebClient, Settings
+from service.settings import Settings
 
 Permission = Literal["store", "query"]
 
@@ -47,7 +46,7 @@ def caller_with(settings: Settings, authorization: str | None, permission: Permi
             "DICOMweb is closed: http.address is reached from other machines and no client has "
             "a token; set dicomweb.clients",
         )
-    client = _client_with(clients, _token(authorization))
+    client = holder_of(clients, bearer_token(authorization))
     if client is None:
         raise HTTPException(
             401,
@@ -61,24 +60,5 @@ def caller_with(settings: Settings, authorization: str | None, permission: Permi
 
 def name_of_client(settings: Settings, authorization: str | None) -> str | None:
     """Name of the client that an Authorization header proves; None where it proves none."""
-    client = _client_with(settings.dicomweb.clients, _token(authorization))
+    client = holder_of(settings.dicomweb.clients, bearer_token(authorization))
     return None if client is None else client.name
-
-
-def _token(authorization: str | None) -> str:
-    scheme, _, token = (authorization or "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
-
-
-def _client_with(clients: tuple[DicomwebClient, ...], token: str) -> DicomwebClient | None:
-    """Compare with every token, each in the same time, whichever it is and however long."""
-    given = _digest(token)
-    found = None
-    for client in clients:
-        if hmac.compare_digest(_digest(client.token.get_secret_value()), given):
-            found = client
-    return found
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()

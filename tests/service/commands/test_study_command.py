@@ -172,3 +172,17 @@ def test_run_again_sends_what_has_a_result_but_did_not_arrive(
     seed.delivered(key, "PACS")
     run("re-run", "1.2.3")
     assert engine.asked == []
+
+
+def test_run_again_sends_a_verified_report_that_did_not_arrive(
+    seed: Seeder, engine: OrderedEngine
+) -> None:
+    seed.study("1.2.3", {"uid": "1.2.3.1"})
+    entry = analysis_named("photograph-symmetry")
+    key = content_key(["1.2.3.1"], entry.name, entry.version)
+    seed.result("1.2.3", key, analysis=entry.name)
+    report = json.loads(run("show", "1.2.3", "--json").output)["results"][0]["report_uid"]
+    seed.result("1.2.3", "verified", analysis=entry.name, predecessor_uid=report)
+    seed.delivered(key, "PACS")
+    run("re-run", "1.2.3")
+    assert engine.asked == [("deliver", "verified", "PACS")]
