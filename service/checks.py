@@ -17,6 +17,7 @@ from typing import Final
 import httpx
 
 from dicom_nodes.network.verification_scu import echo
+from dicom_nodes.web.qido_client import check_searches
 from processing.face_model import find_face_model
 from processing.measurement import PermanentFault, TransientFault
 from processing.rendering.probe import why_rendering_fails
@@ -28,7 +29,8 @@ from service.own_http import own_http_client, own_http_url
 from service.peers import local_node, peer_of
 from service.ports import check_port_is_free, listening_ports
 from service.processes import Role
-from service.settings import Destination, Settings, settings_file
+from service.settings import Destination, Settings, WebDestination, settings_file
+from service.web_peers import web_peer_of
 
 _MEDIAPIPE_SECONDS: Final = 120.0
 _DETECTOR_OPENS: Final = """
@@ -78,6 +80,8 @@ def every_check(settings: Settings) -> Iterator[tuple[str, Check]]:
             f"destination {destination.name}",
             partial(answers, destination, settings.dicom.ae_title),
         )
+    for web in settings.delivery.web_destinations:
+        yield f"destination {web.name}", partial(answers_searches, web)
 
 
 def data_folder(settings: Settings) -> Outcome:
@@ -203,6 +207,7 @@ def destinations_named(settings: Settings) -> Outcome:
     """Whether results have somewhere to go."""
     delivery = settings.delivery
     known = {each.name for each in delivery.destinations}
+    known |= {each.name for each in delivery.web_destinations}
     unknown = [each for each in delivery.always_to if each not in known]
     if unknown:
         return Outcome(
@@ -217,6 +222,15 @@ def destinations_named(settings: Settings) -> Outcome:
             f"add your PACS under [[delivery.destinations]] in {settings_file()}",
         )
     return Outcome(Verdict.OK, ", ".join(sorted(known)))
+
+
+def answers_searches(destination: WebDestination) -> Outcome:
+    """Whether a DICOMweb destination answers a search."""
+    try:
+        check_searches(web_peer_of(destination))
+    except (TransientFault, PermanentFault) as fault:
+        return Outcome(Verdict.WRONG, str(fault), "see that it runs, and that the settings are its")
+    return Outcome(Verdict.OK, "answers QIDO-RS")
 
 
 def answers(destination: Destination, own_ae_title: str) -> Outcome:

@@ -221,6 +221,22 @@ class Destination(ApplicationEntity):
     confirm: Literal["best", "commitment", "query", "none"] = "best"
 
 
+class WebDestination(Table):
+    """A DICOMweb server that results are sent to by STOW-RS.
+
+    A token goes before user and password. With `ae_title` it is also the sender's place:
+    what came under this AE title goes back here.
+    """
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\w .-]+$")]
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[^/]")]
+    token: SecretStr | None = None
+    user: str | None = None
+    password: SecretStr | None = None
+    tls: DestinationTLS | None = None
+    ae_title: AETitle | None = None
+
+
 class DeliverySettings(Table):
     """Where results go, and how patiently.
 
@@ -230,6 +246,7 @@ class DeliverySettings(Table):
     """
 
     destinations: tuple[Destination, ...] = ()
+    web_destinations: tuple[WebDestination, ...] = ()
     always_to: tuple[str, ...] = ()
     to_sender: bool = True
     commitment_wait_seconds: float = Field(default=5, ge=0)

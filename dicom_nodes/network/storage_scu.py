@@ -253,7 +253,7 @@ def _send_file(
             f"{peer.dimse_timeout_seconds:g} s"
         )
     comment = str(response.get("ErrorComment", "") or "")
-    fault_kind, reason = _verdict(int(response.Status), comment)
+    fault_kind, reason = verdict(int(response.Status), comment)
     return SendOutcome(file.path, file.sop_instance_uid, int(response.Status), fault_kind, reason)
 
 
@@ -262,7 +262,7 @@ def is_warning(status: int) -> bool:
     return status in _WARNINGS or status >> 12 == 0xB
 
 
-def _verdict(status: int, comment: str) -> tuple[Fault | None, str]:
+def verdict(status: int, comment: str) -> tuple[Fault | None, str]:
     """What a status means (PS3.4, table B.2-1; PS3.7, annex C)."""
     said = "".join(each for each in comment if each.isprintable())[:64]
     text = f"0x{status:04X}" + (f", {said}" if said else "")

@@ -64,17 +64,59 @@ def read_photographs(path: Path) -> tuple[Photograph, ...]:
         with foreign_values():
             return _read(path, header)
     except _DECODER_FAULTS as error:
-        raise RejectedInput(
-            f"The pixels cannot be decoded ({type(error).__name__}: {error}). "
-            "Send the object again, or in another transfer syntax."
-        ) from error
+        raise _undecodable(error) from error
 
 
-def _read(path: Path, header: InstanceHeader) -> tuple[Photograph, ...]:
+def read_frame(path: Path, number: int) -> NDArray[np.uint8]:
+    """One frame of an image as it is stored, for the eye: nothing is turned back.
+
+    Parameters
+    ----------
+    path : Path
+    number : int
+        From 1.
+
+    Returns
+    -------
+    (rows, columns, 3) uint8 array
+        sRGB.
+
+    Raises
+    ------
+    RejectedInput
+        As `read_photographs`, or if there is no such frame.
+    """
+    header = read_header(path)
+    _check_class(header)
+    _check_claims(header)
+    if not 1 <= number <= header.number_of_frames:
+        raise RejectedInput(f"The image has frames 1 to {header.number_of_frames}.")
+    try:
+        with foreign_values():
+            dataset = _checked_dataset(path, header)
+            _check_bytes(dataset, header, range(number, number + 1))
+            return decode_frame(dataset, header, number)
+    except _DECODER_FAULTS as error:
+        raise _undecodable(error) from error
+
+
+def _undecodable(error: Exception) -> RejectedInput:
+    return RejectedInput(
+        f"The pixels cannot be decoded ({type(error).__name__}: {error}). "
+        "Send the object again, or in another transfer syntax."
+    )
+
+
+def _checked_dataset(path: Path, header: InstanceHeader) -> Dataset:
     dataset = dcmread(path)
     if "PixelData" not in dataset:
         raise RejectedInput("Pixel Data (7FE0,0010) is missing. Send the object again.")
     check_is_readable(dataset, header)
+    return dataset
+
+
+def _read(path: Path, header: InstanceHeader) -> tuple[Photograph, ...]:
+    dataset = _checked_dataset(path, header)
     numbers = _frame_numbers(dataset, header)
     _check_bytes(dataset, header, numbers)
     spacing = read_pixel_spacing(dataset)

@@ -11,7 +11,9 @@ from starlette.middleware.cors import CORSMiddleware
 
 from processing.measurement import TransientFault
 from service.catalogue.database import DATABASE_FAULTS
+from service.dicomweb.qido import add_qido
 from service.dicomweb.stow import add_stow
+from service.dicomweb.wado import add_wado
 from service.dicomweb.web_node import WebNode
 
 PATH: Final = "/dicom-web"
@@ -27,6 +29,8 @@ def dicomweb_application(node: WebNode) -> FastAPI:
     web = FastAPI(title="hemiface DICOMweb", docs_url=None, redoc_url=None, openapi_url=None)
     router = APIRouter()
     add_stow(router, node)
+    add_qido(router, node)
+    add_wado(router, node)
     web.include_router(router)
     _add_faults(web)
     if node.settings.dicomweb.allowed_origins:

@@ -20,7 +20,6 @@ from starlette.requests import ClientDisconnect
 
 from dicom_nodes.network.instance_store import InstanceStore, Sender, StoreStatus
 from dicom_nodes.network.storage_scp import Ended
-from dicom_nodes.objects.header import is_valid_uid
 from dicom_nodes.web.multipart import MediaType, boundary_of, media_type
 from dicom_nodes.web.store_response import store_response
 from dicom_nodes.web.store_service import (
@@ -32,16 +31,15 @@ from dicom_nodes.web.store_service import (
 from processing.measurement import RejectedInput, TransientFault
 from service.catalogue.stow_requests import record_request, studies_with
 from service.dicomweb.access import Caller, caller_with
+from service.dicomweb.addresses import DICOM_JSON, named_uids, require_json
 from service.dicomweb.web_node import WebNode
 from service.settings import Settings
 from service.workflow.completion import SETTLE_SECONDS
 from service.workflow.declarations import declaration_of
 
-DICOM_JSON: Final = "application/dicom+json"
 _GATHERED_BYTES: Final = 512 * 1024
 # What a refused sender may go on sending until it reads why; beyond that it is cut off.
 _MOST_IGNORED_BYTES: Final = 32 * 1024 * 1024
-_JSON_TYPES: Final = (DICOM_JSON, "application/json", "*/*", "application/*")
 _REFUSED_KINDS: Final = (
     "only multipart/related with type=application/dicom is taken; metadata and bulk data apart "
     "(application/dicom+json, application/dicom+xml) are not"
@@ -71,7 +69,7 @@ def add_stow(router: APIRouter, node: WebNode) -> None:
     async def answered(request: Request, study: str | None) -> Response:
         try:
             caller = caller_with(node.settings, request.headers.get("authorization"), "store")
-            boundary = _boundary(request, study)
+            boundary = _boundary(request)
             if limiter.available_tokens < 1:
                 raise HTTPException(
                     503, "too many are storing at once; try again", headers={"Retry-After": "5"}
@@ -106,11 +104,9 @@ def add_stow(router: APIRouter, node: WebNode) -> None:
         return _answer(outcome)
 
 
-def _boundary(request: Request, study: str | None) -> str:
-    if study is not None and not is_valid_uid(study):
-        raise HTTPException(400, "the Study Instance UID of the address is not valid")
-    if not _takes_json(request.headers.get("accept", "*/*")):
-        raise HTTPException(406, f"answers are given as {DICOM_JSON} only")
+def _boundary(request: Request) -> str:
+    named_uids(request)
+    require_json(request)
     stated = media_type(request.headers.get("content-type", ""))
     if not _is_of_instances(stated):
         raise HTTPException(415, _REFUSED_KINDS)
@@ -125,10 +121,6 @@ def _boundary(request: Request, study: str | None) -> str:
 def _is_of_instances(stated: MediaType) -> bool:
     of = stated.parameters.get("type", APPLICATION_DICOM).lower()
     return stated.name == "multipart/related" and of == APPLICATION_DICOM
-
-
-def _takes_json(accept: str) -> bool:
-    return any(media_type(each).name in _JSON_TYPES for each in accept.split(","))
 
 
 def _sender(request: Request, caller: Caller, settings: Settings) -> Sender:

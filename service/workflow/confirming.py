@@ -9,8 +9,10 @@ from dicom_nodes.network.query_scu import find_instances
 from processing.measurement import TransientFault
 from service.catalogue import results
 from service.peers import destination_named, peer_of
+from service.web_peers import web_destination
 from service.workflow.committing import NotTold, by_commitment
 from service.workflow.delivery import Attempt, DeliveryState, outcome
+from service.workflow.web_delivering import confirm_at_web
 
 # An archive may take a while until it lists what it took.
 PATIENCE: Final = timedelta(minutes=5)
@@ -18,6 +20,9 @@ PATIENCE: Final = timedelta(minutes=5)
 
 def confirm(attempt: Attempt) -> dict[str, str]:
     """Make sure that the destination holds the result; gives the state and its reason."""
+    web = web_destination(attempt.settings, attempt.destination)
+    if web is not None:
+        return confirm_at_web(attempt, web, PATIENCE)
     how = destination_named(attempt.settings, attempt.destination).confirm
     if how == "none":
         answer = outcome(DeliveryState.DELIVERED, "answered each C-STORE with success; not asked")

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
-
-from dicom_nodes.network.storage_scu import Fault, send_files
+from dicom_nodes.network.storage_scu import Fault, SendOutcome, send_files
 from service.catalogue import results
 from service.peers import destination_named, peer_of
+from service.web_peers import web_destination
 from service.workflow.committing import uncommitted
-from service.workflow.delivery import Attempt, DeliveryState, outcome
+from service.workflow.delivery import Attempt, DeliveryState, opened_files, outcome
+from service.workflow.web_delivering import send_to_web
 
 
 def deliver(attempt: Attempt) -> dict[str, str]:
     """Send what is not there yet of a result; gives the state and its reason."""
     if attempt.sent() is not None:
         return outcome(DeliveryState.DELIVERED)
-    destination = destination_named(attempt.settings, attempt.destination)
-    with _files(attempt) as files:
-        sent = send_files(peer_of(destination, attempt.settings.dicom.ae_title), files)
+    web = web_destination(attempt.settings, attempt.destination)
+    sent = _sent(attempt) if web is None else send_to_web(attempt, web)
     refused = [each for each in sent if not each.accepted]
     if not refused:
         results.record_delivery(attempt.database, attempt.result.key, attempt.destination)
@@ -29,9 +26,7 @@ def deliver(attempt: Attempt) -> dict[str, str]:
     return outcome(state, (parked or refused)[0].reason)
 
 
-@contextmanager
-def _files(attempt: Attempt) -> Iterator[list[Path]]:
-    with ExitStack() as stack:
-        yield [
-            stack.enter_context(attempt.stored.as_file(each.key)) for each in uncommitted(attempt)
-        ]
+def _sent(attempt: Attempt) -> tuple[SendOutcome, ...]:
+    destination = destination_named(attempt.settings, attempt.destination)
+    with opened_files(attempt, uncommitted(attempt)) as files:
+        return send_files(peer_of(destination, attempt.settings.dicom.ae_title), files)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from processing.measurement import PermanentFault
 from service.catalogue import results
@@ -53,6 +56,13 @@ def attempt_of(
     if result is None:
         raise PermanentFault(f"result {key} is not in the catalogue")
     return Attempt(settings, database, stored, result, destination)
+
+
+@contextmanager
+def opened_files(attempt: Attempt, objects: Iterable[results.MadeObject]) -> Iterator[list[Path]]:
+    """The files of objects of the result, in their order."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(attempt.stored.as_file(each.key)) for each in objects]
 
 
 def outcome(state: DeliveryState, reason: str = "") -> dict[str, str]:

@@ -20,4 +20,5 @@ def destination_names(senders: Iterable[str], delivery: DeliverySettings) -> lis
     if delivery.to_sender:
         known = set(senders)
         names += [each.name for each in delivery.destinations if each.ae_title in known]
+        names += [each.name for each in delivery.web_destinations if each.ae_title in known]
     return list(dict.fromkeys(names))

@@ -10,7 +10,7 @@ from dicomweb_client import DICOMwebClient
 from pydicom import dcmread
 
 from service.catalogue.database import Database
-from service.dicomweb.stow import DICOM_JSON
+from service.dicomweb.addresses import DICOM_JSON
 from service.own_http import own_http_client
 from service.settings import (
     DicomwebClient,

@@ -1,0 +1,35 @@
+"""From the settings to the DICOMweb servers that the node calls."""
+
+from __future__ import annotations
+
+from dicom_nodes.network.tls import ClientTLS
+from dicom_nodes.web.web_peer import WebPeer
+from service.settings import Settings, WebDestination
+
+
+def web_peer_of(destination: WebDestination) -> WebPeer:
+    """A destination as a server to be called."""
+    tls = destination.tls
+    return WebPeer(
+        name=destination.name,
+        url=destination.url,
+        token=destination.token.get_secret_value() if destination.token else None,
+        user=destination.user,
+        password=destination.password.get_secret_value() if destination.password else None,
+        tls=None
+        if tls is None
+        else ClientTLS(
+            authorities=tls.authorities,
+            certificate=tls.certificate,
+            private_key=tls.private_key,
+            check_name=tls.check_name,
+        ),
+    )
+
+
+def web_destination(settings: Settings, name: str) -> WebPeer | None:
+    """The DICOMweb destination of this name, or None."""
+    for each in settings.delivery.web_destinations:
+        if each.name == name:
+            return web_peer_of(each)
+    return None
