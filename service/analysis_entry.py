@@ -82,6 +82,25 @@ def each_for_itself(
     return read
 
 
+@dataclass(frozen=True, slots=True)
+class UsefulPriors:
+    """What an analysis can use of a patient's earlier studies.
+
+    Parameters
+    ----------
+    what : str
+        For a person.
+    modalities : frozenset of str
+        Of the series that may hold it.
+    sop_class_uids : frozenset of str
+        Of the instances.
+    """
+
+    what: str
+    modalities: frozenset[str]
+    sop_class_uids: frozenset[str]
+
+
 def amends_nothing(_candidate: CandidateInput, _wanted: Sequence[CandidateInput]) -> bool:
     """No instance amends the inputs."""
     return False
@@ -119,6 +138,8 @@ class AnalysisEntry:
     choices : callable
         What the settings choose that changes results; part of their content key.
         Empty for the defaults.
+    priors : UsefulPriors, optional
+        What it can use of earlier studies; None where it looks at one study alone.
     """
 
     name: str
@@ -131,6 +152,7 @@ class AnalysisEntry:
     preference: Callable[[Analysis], float]
     amends: Callable[[CandidateInput, Sequence[CandidateInput]], bool] = amends_nothing
     choices: Callable[[Settings], str] = no_choices
+    priors: UsefulPriors | None = None
 
     def inputs_among(self, usable: Sequence[CandidateInput]) -> list[CandidateInput]:
         """The instances that it is run on; none where it wants none.

@@ -26,6 +26,7 @@ from service.analysis_entry import (
     AnalysisEntry,
     CandidateInput,
     Instruments,
+    UsefulPriors,
     each_for_itself,
 )
 from service.settings import PhotographSettings, Settings
@@ -62,6 +63,12 @@ def photograph_entries() -> tuple[AnalysisEntry, ...]:
         preference=_turned_by,
         amends=_amends,
         choices=choices,
+        # No query tells frontal photographs from others: that is seen when they are here.
+        priors=UsefulPriors(
+            "earlier photographs of the face",
+            modalities=frozenset({"XC"}),
+            sop_class_uids=SECONDARY_CAPTURES | {VL_PHOTOGRAPHIC_IMAGE},
+        ),
     )
     return in_repose, *(
         replace(

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -28,12 +28,20 @@ from processing.measurement import TransientFault
 from service.audit.arrivals import ArrivalAudit
 from service.audit.network import NetworkAudit
 from service.audit.trail import open_trail
-from service.catalogue.arrivals import Held, Received, Register, known_keys, quarantine
+from service.catalogue.arrivals import (
+    Held,
+    Received,
+    Register,
+    known_keys,
+    quarantine,
+    take_for_itself,
+)
 from service.catalogue.database import DATABASE_FAULTS, Database, open_database
 from service.catalogue.stored_bytes import StoredBytes, open_stored_bytes
 from service.instruments import RECEIVED
 from service.listening import listen_options
 from service.offered_services import offered_services
+from service.prior_gate import PriorGate
 from service.settings import Settings
 
 INSTANCES_PER_FOLDER: Final = 1000
@@ -182,8 +190,10 @@ class Reception:
         """Where the next instance is to be written."""
         return self.stored.arriving(self.keys.next(datetime.now(UTC)))
 
-    def accept(self, arrival: Arrival) -> StoreStatus:
+    def accept(self, arrival: Arrival, *, prior: bool = False) -> StoreStatus:
         """Keep an arrival for good, and say so only then.
+
+        A `prior` came for the sake of another study, and starts no work of its own.
 
         Raises
         ------
@@ -200,12 +210,17 @@ class Reception:
             received_at=datetime.now(UTC),
             calling_ae_title=arrival.calling_ae_title,
             peer_address=arrival.peer_address,
+            prior=prior,
         )
         held = self._commit_or_remove(received)
         if held is None:
             RECEIVED.labels(status="stored").inc()
             return StoreStatus.SUCCESS
         return self._settle_duplicate(received, held)
+
+    def discard(self, arrival: Arrival) -> None:
+        """Remove the bytes of an arrival that is not kept."""
+        self.stored.remove(self.stored.key_of(arrival.path))
 
     def _commit_or_remove(self, received: Received) -> Held | None:
         try:
@@ -229,9 +244,16 @@ class Reception:
 
     def _settle_duplicate(self, received: Received, held: Held) -> StoreStatus:
         if self._same_dataset(received, held):
+            if held.prior and not received.prior:
+                take_for_itself(
+                    self.database,
+                    replace(received, key=held.key, dataset_offset=held.dataset_offset),
+                )
             self.stored.remove(received.key)
             RECEIVED.labels(status="duplicate").inc()
             return StoreStatus.SUCCESS
+        if held.prior and not received.prior:
+            return self._replace_prior(received, held)
         reason = (
             f"SOP Instance UID {received.sop_instance_uid} came a second time with other bytes; "
             "the first is used, these are kept in quarantine. Ask the sender which is right."
@@ -239,6 +261,19 @@ class Reception:
         quarantine(self.database, received, reason)
         log.warning("same UID, other bytes", calling_ae_title=received.calling_ae_title)
         RECEIVED.labels(status="conflict").inc()
+        return StoreStatus.SUCCESS
+
+    def _replace_prior(self, received: Received, held: Held) -> StoreStatus:
+        """Use what is sent for its own sake; what was fetched as a prior gives way."""
+        quarantine(
+            self.database,
+            replace(received, key=held.key, dataset_offset=held.dataset_offset),
+            f"SOP Instance UID {received.sop_instance_uid} was fetched as a prior, and then sent "
+            "with other bytes; what was sent is used, what was fetched is kept in quarantine. "
+            "Ask the archive which is right.",
+        )
+        take_for_itself(self.database, received)
+        RECEIVED.labels(status="stored").inc()
         return StoreStatus.SUCCESS
 
     def _same_dataset(self, received: Received, held: Held) -> bool:
@@ -263,10 +298,11 @@ def run_receiver(settings: Settings, slot: str, stopped: threading.Event) -> Non
     ):
         arrivals, network = ArrivalAudit(trail), NetworkAudit(trail)
         services = observed(offered_services(settings, database, stored), network.asked)
+        gate = PriorGate(settings, database, reception)
         listeners = [
             start_listening(
                 options,
-                arrivals.around(reception.accept),
+                arrivals.around(gate.accept),
                 place=reception.place,
                 room=reception.has_room,
                 services=services,

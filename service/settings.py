@@ -262,6 +262,25 @@ class CommitmentSettings(Table):
     give_up_days: float = Field(default=7, gt=0)
 
 
+class PriorSource(ApplicationEntity):
+    """An archive that earlier studies are asked for and fetched from."""
+
+    retrieve: Literal["C-GET", "C-MOVE"] = "C-GET"
+
+
+class PriorSettings(Table):
+    """Where a patient's earlier studies come from, and how many; off without a source."""
+
+    sources: tuple[PriorSource, ...] = ()
+    maximum_studies: int = Field(default=4, ge=1, le=100)
+    maximum_instances: int = Field(default=200, ge=1, le=10_000)
+    maximum_bytes: int = Field(default=2_000_000_000, ge=1)
+    maximum_age_days: int = Field(default=3650, ge=1)
+    maximum_attempts: int = Field(default=150, ge=1)
+    first_retry_seconds: float = Field(default=5, gt=0)
+    longest_retry_seconds: float = Field(default=600, gt=0)
+
+
 class UrgencyRule(Table):
     """A study is urgent when every attribute that is given here matches."""
 
@@ -371,6 +390,7 @@ class Settings(BaseSettings):
     completion: CompletionSettings = CompletionSettings()
     delivery: DeliverySettings = DeliverySettings()
     query: QuerySettings = QuerySettings()
+    priors: PriorSettings = PriorSettings()
     work: WorkSettings = WorkSettings()
     performed_steps: PerformedStepSettings = PerformedStepSettings()
     photograph: PhotographSettings = PhotographSettings()

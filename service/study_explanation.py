@@ -136,6 +136,10 @@ def _nothing_to_measure(state: StudyState, _now: datetime) -> str:
     return f"no analysis wants what is here: {contents_as_text(state.study)}"
 
 
+def _prior(_state: StudyState, _now: datetime) -> str:
+    return "fetched as a prior of another study; measured when it is sent to this node itself"
+
+
 def _unusable(state: StudyState, _now: datetime) -> str:
     reasons = unusable_reasons(state.study)
     said = [f"{count} × {reason}" for count, reason in reasons[:_MOST_NAMED]]
@@ -194,4 +198,5 @@ _EXPLANATIONS: Final[Mapping[Stage, Callable[[StudyState, datetime], str]]] = {
     Stage.PARKED: _parked,
     Stage.NOTHING_TO_MEASURE: _nothing_to_measure,
     Stage.UNUSABLE: _unusable,
+    Stage.PRIOR: _prior,
 }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from service.catalogue.overviews import Content
+from service.catalogue.priors import KnownPrior
 from service.catalogue.stored_bytes import StoredBytes
 from service.catalogue.studies import KnownInstance, Unusable
 from service.study_explanation import explanation
@@ -56,7 +58,28 @@ def instance_as_json(instance: KnownInstance) -> dict[str, Any]:
         "received_at": _moment(instance.received_at),
         "calling_ae_title": instance.calling_ae_title,
         "own": instance.own,
+        "prior": instance.prior,
         "reason": instance.reason,
+    }
+
+
+def priors_as_json(known: Sequence[KnownPrior], work: Sequence[WorkState]) -> dict[str, Any]:
+    """The earlier studies that were looked for beside a study, and what became of each."""
+    return {
+        "work": [_work(each) for each in work],
+        "instances": [
+            {
+                "study_instance_uid": each.wanted.prior_study_instance_uid,
+                "sop_instance_uid": each.wanted.sop_instance_uid,
+                "sop_class_uid": each.wanted.sop_class_uid,
+                "source": each.wanted.source,
+                "here": each.is_here,
+                "outcome": each.outcome,
+                "requested_at": _moment(each.requested_at),
+                "settled_at": _moment(each.settled_at),
+            }
+            for each in known
+        ],
     }
 
 
@@ -87,6 +110,7 @@ def _content(content: Content) -> dict[str, Any]:
         "expression": content.expression,
         "calling_ae_title": content.calling_ae_title,
         "own": content.own,
+        "prior": content.prior,
         "reason": content.reason,
         "instances": content.instances,
     }

@@ -42,6 +42,7 @@ class Stage(StrEnum):
     PARKED = "parked"
     NOTHING_TO_MEASURE = "nothing to measure"
     UNUSABLE = "unusable"
+    PRIOR = "prior"
 
 
 class DeliveryStage(StrEnum):
@@ -287,6 +288,8 @@ def _stage(
 def _stage_at_rest(
     study: StudyOverview, evidence: Sequence[Evidence], results: Sequence[ResultState]
 ) -> Stage:
+    if study.is_only_prior:
+        return Stage.PRIOR
     statuses = {each.made.status for each in results if each.is_newest}
     if Status.FAILED in statuses:
         return Stage.FAILED

@@ -17,6 +17,7 @@ import numpy as np
 
 from dicom_nodes.objects.header import InstanceHeader, read_header
 from dicom_nodes.objects.sop_classes import (
+    ENCAPSULATED_MTL,
     ENCAPSULATED_OBJ,
     ENCAPSULATED_STL,
     STRUCTURED_REPORTS,
@@ -26,7 +27,14 @@ from dicom_nodes.objects.sop_classes import (
 from processing import surface
 from processing.inputs import Surface, SurfaceEdits
 from processing.measurement import Analysis, RejectedInput, SurfacePatch
-from service.analysis_entry import AnalysisEntry, AnyInput, CandidateInput, Instruments, Read
+from service.analysis_entry import (
+    AnalysisEntry,
+    AnyInput,
+    CandidateInput,
+    Instruments,
+    Read,
+    UsefulPriors,
+)
 from service.settings import Settings, SurfaceSettings
 from service.surface_reading import completes_surface, read_surfaces, wants_surface
 
@@ -50,6 +58,11 @@ def surface_entries() -> tuple[AnalysisEntry, ...]:
             preference=_least_asymmetric,
             amends=_amends,
             choices=choices,
+            priors=UsefulPriors(
+                "earlier surface scans, with their materials",
+                modalities=frozenset({"M3D", "OSS", "SEG"}),
+                sop_class_uids=SURFACE_SCANS | {ENCAPSULATED_MTL},
+            ),
         ),
     )
 

@@ -75,6 +75,8 @@ class Arrival:
         Tells the association, or request, that brought it from all others.
     beginning : mapping
         What the data set says of itself, as `data_set_beginning.first_values` gives it.
+    move_originator_ae_title, move_originator_message_id : str, int, optional
+        Who asked for the C-MOVE that brought it, and by which message.
     """
 
     path: Path
@@ -88,6 +90,8 @@ class Arrival:
     size_bytes: int
     association: str = ""
     beginning: Mapping[Tag, bytes] = field(default_factory=dict)
+    move_originator_ae_title: str | None = None
+    move_originator_message_id: int | None = None
 
 
 Accept = Callable[[Arrival], StoreStatus]
@@ -98,12 +102,16 @@ class Sender:
     """Who brings an instance: AE titles as they stand, and the IP address it comes from.
 
     `association` tells the association, or request, from all others.
+    The move originator is who asked for the C-MOVE that it is brought by, and by which
+    message.
     """
 
     calling_ae_title: str
     called_ae_title: str
     peer_address: str
     association: str = ""
+    move_originator_ae_title: str | None = None
+    move_originator_message_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +188,8 @@ class InstanceStore:
                 size_bytes=size_bytes,
                 association=sender.association,
                 beginning=beginning,
+                move_originator_ae_title=sender.move_originator_ae_title,
+                move_originator_message_id=sender.move_originator_message_id,
             )
         )
 

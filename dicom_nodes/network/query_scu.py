@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from pydicom.dataset import Dataset
@@ -54,10 +54,10 @@ def find_instances(
             if series_uid is not None:
                 all_series = {series_uid}
             else:
-                keys = _keys("SERIES", StudyInstanceUID=study_uid, SeriesInstanceUID="")
+                keys = query_keys("SERIES", StudyInstanceUID=study_uid, SeriesInstanceUID="")
                 all_series = _find(peer, association, keys, "SeriesInstanceUID")
             for series in sorted(all_series):
-                keys = _keys(
+                keys = query_keys(
                     "IMAGE", StudyInstanceUID=study_uid, SeriesInstanceUID=series, SOPInstanceUID=""
                 )
                 found |= _find(peer, association, keys, "SOPInstanceUID") & wanted
@@ -66,17 +66,38 @@ def find_instances(
     return frozenset(found)
 
 
-def _keys(level: str, **unique_keys: str) -> Dataset:
+def query_keys(level: str, **values: str) -> Dataset:
+    """The identifier of a query: its level, and keyword and value of each key.
+
+    A key with an empty value is asked for and matches anything (PS3.4, section C.2.2.2.3).
+    """
     keys = Dataset()
+    if not all(value.isascii() for value in values.values()):
+        keys.SpecificCharacterSet = "ISO_IR 192"
     keys.QueryRetrieveLevel = level
-    for keyword, value in unique_keys.items():
+    for keyword, value in values.items():
         setattr(keys, keyword, value)
     return keys
 
 
 def _find(peer: Peer, association: Association, keys: Dataset, keyword: str) -> set[str]:
     """Values of one attribute in all answers to a C-FIND."""
-    values: set[str] = set()
+    return {
+        str(identifier[keyword].value)
+        for identifier in find_identifiers(peer, association, keys)
+        if keyword in identifier
+    }
+
+
+def find_identifiers(peer: Peer, association: Association, keys: Dataset) -> Iterator[Dataset]:
+    """All answers to a Study Root C-FIND, over an association that has its context.
+
+    Raises
+    ------
+    TransientFault, PermanentFault
+        If the peer answers with a failure, with too much, or not at all.
+    """
+    answers = 0
     for status, identifier in association.send_c_find(keys, STUDY_ROOT_FIND):
         if "Status" not in status:
             raise TransientFault(
@@ -84,13 +105,13 @@ def _find(peer: Peer, association: Association, keys: Dataset, keyword: str) -> 
                 f"does it allow {peer.own_ae_title} to query?"
             )
         if status.Status in _PENDING:
-            if identifier is not None and keyword in identifier:
-                values.add(str(identifier[keyword].value))
-            if len(values) > MOST_ANSWERS:
+            answers += 1
+            if identifier is not None:
+                yield identifier
+            if answers > MOST_ANSWERS:
                 raise PermanentFault(f"{peer} answers a C-FIND with more than {MOST_ANSWERS}")
         elif status.Status != 0x0000:
             text = f"{peer} answered the C-FIND with 0x{status.Status:04X}"
             if status.Status >> 8 == 0xA7:
                 raise TransientFault(f"{text}, out of resources")
             raise PermanentFault(text)
-    return values

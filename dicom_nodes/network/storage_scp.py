@@ -319,6 +319,8 @@ class _StorageService:
             association.called_ae_title,
             association.peer_address,
             association.key,
+            request.move_originator_ae_title,
+            request.move_originator_message_id,
         )
         try:
             if request.sop_class_uid != sop_class:

@@ -30,6 +30,8 @@ _DATA_SET_TYPE: Final = 0x0800
 _STATUS: Final = 0x0900
 _ERROR_COMMENT: Final = 0x0902
 _AFFECTED_SOP_INSTANCE_UID: Final = 0x1000
+_MOVE_ORIGINATOR_AE_TITLE: Final = 0x1030
+_MOVE_ORIGINATOR_MESSAGE_ID: Final = 0x1031
 
 _ELEMENT: Final = struct.Struct("<HHL")
 _US: Final = struct.Struct("<H")
@@ -37,12 +39,18 @@ _US: Final = struct.Struct("<H")
 
 @dataclass(frozen=True, slots=True)
 class StoreRequest:
-    """The command set of a C-STORE request; its UIDs are as received, not checked."""
+    """The command set of a C-STORE request; its UIDs are as received, not checked.
+
+    The move originator is who asked, and by which message, for the C-MOVE that this
+    C-STORE is a sub-operation of (PS3.7, section 9.1.1.1); None where the peer names none.
+    """
 
     message_id: int
     sop_class_uid: str
     sop_instance_uid: str
     has_data_set: bool
+    move_originator_ae_title: str | None = None
+    move_originator_message_id: int | None = None
 
 
 def decode_command(encoded: bytes) -> dict[int, bytes]:
@@ -90,6 +98,10 @@ def store_request(elements: dict[int, bytes]) -> StoreRequest:
         sop_class_uid=_uid(elements, _AFFECTED_SOP_CLASS_UID),
         sop_instance_uid=_uid(elements, _AFFECTED_SOP_INSTANCE_UID),
         has_data_set=has_data_set(elements),
+        move_originator_ae_title=_ae_title(elements, _MOVE_ORIGINATOR_AE_TITLE),
+        move_originator_message_id=_unsigned_short(elements, _MOVE_ORIGINATOR_MESSAGE_ID)
+        if _MOVE_ORIGINATOR_MESSAGE_ID in elements
+        else None,
     )
 
 
@@ -187,6 +199,10 @@ def _unsigned_short(elements: dict[int, bytes], element: int) -> int:
     if len(value) != 2:
         raise InvalidPDU(f"element (0000,{element:04X}) of a command set is missing")
     return int(_US.unpack(value)[0])
+
+
+def _ae_title(elements: dict[int, bytes], element: int) -> str | None:
+    return elements.get(element, b"").strip(b"\0 ").decode("latin-1") or None
 
 
 def _uid(elements: dict[int, bytes], element: int) -> str:

@@ -19,7 +19,10 @@ from service.catalogue.models import Instance, Quarantined
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """An instance whose bytes are stored and whose row is to be written."""
+    """An instance whose bytes are stored and whose row is to be written.
+
+    One that came as a prior of another study starts no work of its own.
+    """
 
     sop_instance_uid: str
     sop_class_uid: str
@@ -30,15 +33,17 @@ class Received:
     received_at: datetime
     calling_ae_title: str
     peer_address: str
+    prior: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What is already held under a SOP Instance UID."""
+    """What is already held under a SOP Instance UID; `prior` as in `Received`."""
 
     key: str
     dataset_offset: int
     transfer_syntax_uid: str
+    prior: bool = False
 
 
 @dataclass(slots=True)
@@ -108,6 +113,28 @@ def quarantine(database: Database, received: Received, reason: str) -> None:
         raise TransientFault(f"the catalogue did not take the row: {fault.orig}") from fault
 
 
+def take_for_itself(database: Database, received: Received) -> None:
+    """Make a prior that is now sent for its own sake an instance like any other.
+
+    It is catalogued anew, and starts work then. `received` says where its bytes are
+    from now on, and who sent them.
+
+    Raises
+    ------
+    TransientFault
+        If the database did not take the change.
+    """
+    try:
+        with database.engine.begin() as connection:
+            connection.execute(
+                sa.update(Instance)
+                .where(Instance.sop_instance_uid == received.sop_instance_uid, Instance.prior)
+                .values(**_row(received), catalogued_at=None)
+            )
+    except sa.exc.OperationalError as fault:
+        raise TransientFault(f"the catalogue did not take the row: {fault.orig}") from fault
+
+
 def known_keys(database: Database, keys: Sequence[str]) -> set[str]:
     """Those of `keys` that a row, of whichever kind, points to."""
     with database.sessions() as session:
@@ -173,8 +200,9 @@ def _held(connection: sa.Connection, uids: set[str]) -> dict[str, Held]:
         Instance.key,
         Instance.dataset_offset,
         Instance.transfer_syntax_uid,
+        Instance.prior,
     ).where(Instance.sop_instance_uid.in_(uids))
     return {
-        row.sop_instance_uid: Held(row.key, row.dataset_offset, row.transfer_syntax_uid)
+        row.sop_instance_uid: Held(row.key, row.dataset_offset, row.transfer_syntax_uid, row.prior)
         for row in connection.execute(query)
     }

@@ -151,8 +151,32 @@ class Instance(Base):
     series_row: Mapped[int | None] = mapped_column(ForeignKey("series.id"))
     study_row: Mapped[int | None] = mapped_column(ForeignKey("studies.id"))
     own: Mapped[bool] = mapped_column(Boolean, default=False)
+    prior: Mapped[bool] = mapped_column(Boolean, default=False, server_default=text("false"))
     header: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     reason: Mapped[str | None] = mapped_column(Text)
+
+
+class Prior(Base):
+    """An instance of an earlier study that is wanted beside a study.
+
+    It is pending until `settled_at`; `outcome` then says what became of it.
+    `message_id` is that of the C-MOVE that brings it.
+    """
+
+    __tablename__ = "priors"
+    __table_args__ = (UniqueConstraint("study_instance_uid", "sop_instance_uid"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(UID)
+    prior_study_instance_uid: Mapped[str] = mapped_column(UID, index=True)
+    series_instance_uid: Mapped[str] = mapped_column(UID)
+    sop_instance_uid: Mapped[str] = mapped_column(UID, index=True)
+    sop_class_uid: Mapped[str] = mapped_column(UID)
+    source: Mapped[str] = mapped_column(Text)
+    message_id: Mapped[int | None] = mapped_column(Integer)
+    requested_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    settled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    outcome: Mapped[str | None] = mapped_column(Text)
 
 
 class Quarantined(Base):

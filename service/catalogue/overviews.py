@@ -26,7 +26,10 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Instances of a study that are alike; `sop_instance_uid` names one of them."""
+    """Instances of a study that are alike; `sop_instance_uid` names one of them.
+
+    Those that are `prior` came for the sake of another study.
+    """
 
     modality: str
     view: str | None
@@ -36,6 +39,7 @@ class Content:
     reason: str | None
     instances: int
     sop_instance_uid: str
+    prior: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +59,13 @@ class StudyOverview:
 
     @property
     def arrived(self) -> tuple[Content, ...]:
-        """What was received from others, without what this node made itself."""
-        return tuple(each for each in self.contents if not each.own)
+        """What others sent for its own sake, without what this node made itself."""
+        return tuple(each for each in self.contents if not each.own and not each.prior)
+
+    @property
+    def is_only_prior(self) -> bool:
+        """Whether all that others sent came for the sake of another study."""
+        return not self.arrived and any(each.prior for each in self.contents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +183,7 @@ def _contents_query(study_instance_uids: Sequence[str]) -> sa.Select[*tuple[Any,
         Instance.calling_ae_title,
         Instance.own,
         Instance.reason,
+        Instance.prior,
     )
     return (
         sa.select(
@@ -203,6 +213,7 @@ def _contents(rows: Iterable[sa.Row[*tuple[Any, ...]]]) -> defaultdict[int, list
                 reason=row.reason,
                 instances=row.instances,
                 sop_instance_uid=row.sop_instance_uid,
+                prior=row.prior,
             )
         )
     return contents

@@ -34,6 +34,7 @@ class Uncatalogued:
     key: str
     received_at: datetime
     calling_ae_title: str
+    prior: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class Catalogued:
 
 @dataclass(frozen=True, slots=True)
 class KnownInstance:
-    """An instance of a study."""
+    """An instance of a study; a `prior` came for the sake of another one."""
 
     sop_instance_uid: str
     sop_class_uid: str
@@ -89,6 +90,7 @@ class KnownInstance:
     modality: str
     header: dict[str, Any]
     reason: str | None
+    prior: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ def uncatalogued(database: Database, limit: int) -> list[Uncatalogued]:
                 row.key,
                 row.received_at,
                 row.calling_ae_title,
+                row.prior,
             )
             for row in session.scalars(query)
         ]
@@ -144,7 +147,8 @@ def record(database: Database, batch: Sequence[Catalogued]) -> None:
                 series_row = _series_row(session, each.facts, study_row)
             session.execute(
                 sa.update(Instance)
-                .where(Instance.id == each.instance.row)
+                # A prior that was sent for its own sake meanwhile is read once more.
+                .where(Instance.id == each.instance.row, Instance.prior == each.instance.prior)
                 .values(
                     catalogued_at=now,
                     study_row=study_row,
@@ -251,6 +255,7 @@ def _known(instance: Instance, modality: str) -> KnownInstance:
         modality=modality,
         header=instance.header or {},
         reason=instance.reason,
+        prior=instance.prior,
     )
 
 
@@ -283,7 +288,7 @@ def _study_row(session: Session, catalogued: Catalogued) -> int:
         },
     )
     record_names(session, study_row, facts.patient_name)
-    if not catalogued.own:
+    if not catalogued.own and not catalogued.instance.prior:
         _raise_arrival(session, study_row, arrived)
     if facts.priority:
         session.execute(

@@ -16,6 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from processing.measurement import TransientFault
 from service.catalogue.database import DATABASE_FAULTS, Database
+from service.catalogue.priors import priors_of_study
 from service.catalogue.stored_bytes import StoredBytes
 from service.catalogue.studies import known_study, latest_studies, unusable
 from service.console.health import health_of, page_warnings
@@ -27,10 +28,12 @@ from service.settings import Settings
 from service.study_json import (
     instance_as_json,
     measurements_of,
+    priors_as_json,
     study_as_json,
     unusable_as_json,
 )
 from service.study_state import Engine, state_of, states_of
+from service.workflow.engine import WorkState
 
 STUDIES_ON_THE_PAGE: Final = 50
 _MOST_STUDIES: Final = 500
@@ -49,6 +52,9 @@ Answer = Callable[[Request], Awaitable[Response]]
 
 class AskedEngine(Engine, Queues, Protocol):
     """All that the console asks of the workflow engine."""
+
+    def retrieval_for(self, study_instance_uid: str) -> list[WorkState]:
+        """The work on a study's priors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +179,10 @@ def _add_studies(application: FastAPI, sources: Sources) -> None:
             raise HTTPException(404, "there is no study with this UID")
         document = study_as_json(state, datetime.now(UTC))
         document["instances"] = [instance_as_json(each) for each in known.instances]
+        document["priors"] = priors_as_json(
+            priors_of_study(sources.database, study_instance_uid),
+            sources.engine.retrieval_for(study_instance_uid),
+        )
         for result in document["results"]:
             result["measurements"] = measurements_of(sources.stored, result["key"])
         return {"schema": 1, **document}

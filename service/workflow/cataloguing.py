@@ -68,7 +68,11 @@ class Cataloguer:
         batch = [self._catalogued(each, each.sop_instance_uid in own) for each in waiting]
         self.falls.end()
         touched = sorted(
-            {each.facts.study_instance_uid for each in batch if each.facts and not each.own}
+            {
+                each.facts.study_instance_uid
+                for each in batch
+                if each.facts and not each.own and not each.instance.prior
+            }
         )
         for uid in touched:
             self.engine.look_at_study_in(uid, wait_seconds(self.settings, self.database, uid))

@@ -88,7 +88,9 @@ def plan(
         evidence=evidence,
         detail=detail,
         inputs_key=content_key(
-            [each.sop_instance_uid for each in study.instances if not each.own], "study", "1"
+            [each.sop_instance_uid for each in study.instances if not each.own and not each.prior],
+            "study",
+            "1",
         ),
         jobs=jobs,
         urgent=is_urgent(study, settings.work),
@@ -123,9 +125,14 @@ def _evidence(
     is_quiet = now - study.last_arrival >= timedelta(seconds=completion.quiet_seconds)
     if is_quiet and not is_going_on:
         return Evidence.QUIET_TIME, f"nothing came for {completion.quiet_seconds:g} s"
+    # A study that was a prior before is here for longer than anybody waits for it.
+    first_arrival = min(
+        (each.received_at for each in study.instances if not each.prior),
+        default=study.first_arrival,
+    )
     return (
         Evidence.HARD_MAXIMUM,
-        f"the first instance came {(now - study.first_arrival).total_seconds():.0f} s ago "
+        f"the first instance came {(now - first_arrival).total_seconds():.0f} s ago "
         f"(the maximum is {completion.maximum_seconds:g} s)"
         + (f"; {performed.detail}" if performed.standing is Standing.WAITING else ""),
     )
@@ -140,7 +147,12 @@ def _job(entry: AnalysisEntry, usable: Sequence[CandidateInput], settings: Setti
 
 
 def _usable(study: KnownStudy) -> list[CandidateInput]:
-    return [_candidate(each) for each in study.instances if each.reason is None and not each.own]
+    """What may be measured; a prior that came for another study's sake is not, of its own."""
+    return [
+        _candidate(each)
+        for each in study.instances
+        if each.reason is None and not each.own and not each.prior
+    ]
 
 
 def _candidate(instance: KnownInstance) -> CandidateInput:

@@ -1,6 +1,6 @@
 """The workflow engine: the only module that knows DBOS.
 
-Three workflows make the way of a study, and one serves its senders:
+These workflows make the way of a study:
 
 - ``complete`` is debounced: it starts when a study has been quiet, or at once when
   all declared inputs are there, and starts an ``analyse`` for each planned job;
@@ -8,7 +8,9 @@ Three workflows make the way of a study, and one serves its senders:
   destination; its identifier is the content key, so the same work is done once;
 - ``deliver`` sends and confirms. An attempt that must wait ends, and puts the next
   attempt into the queue with a delay: a PACS that is away for a day holds no thread;
-- ``commit`` reports to a peer on its request for storage commitment, in the same way.
+- ``priors`` finds and fetches the patient's earlier studies, for the analyses that can
+  use them, and ``commit`` reports to a peer on its request for storage commitment, both
+  in the same way.
 
 Work that was cut off by a crash is taken up again by the slot that had it, or by
 the sweep of another one when that slot does not come back.
@@ -35,7 +37,7 @@ from dbos import (
 from processing.measurement import PermanentFault, TransientFault
 from service.catalogue.database import engine_url
 from service.instruments import STEP_SECONDS, STEPS
-from service.settings import Settings
+from service.settings import DeliverySettings, PriorSettings, Settings
 from service.workflow.delivery import DeliveryState
 
 # Changes only when the order or the meaning of steps changes: an engine takes up
@@ -46,6 +48,14 @@ APPLICATION: Final = "hemiface"
 _COMPLETION_QUEUE: Final = "completion"
 _ANALYSIS_QUEUE: Final = "analysis"
 _DELIVERY_QUEUE: Final = "delivery"
+_RETRIEVAL_QUEUE: Final = "retrieval"
+# How many pieces of work a slot does at once.
+_QUEUES: Final = {
+    _COMPLETION_QUEUE: 4,
+    _ANALYSIS_QUEUE: 1,
+    _DELIVERY_QUEUE: 4,
+    _RETRIEVAL_QUEUE: 1,
+}
 _URGENT: Final = 1
 _ROUTINE: Final = 10
 _WORKFLOWS: Final = ("complete", "analyse", "deliver")
@@ -81,6 +91,11 @@ class Steps(Protocol):
 
     def complete(self, study_instance_uid: str) -> dict[str, Any]:
         """Decide why the study is complete, and plan its analyses."""
+
+    def fetch_priors(
+        self, study_instance_uid: str, analyses: Sequence[str], attempt: int
+    ) -> dict[str, str]:
+        """Find and fetch earlier studies of the patient; gives a state and its reason."""
 
     def read(self, analysis: str, inputs: Sequence[str], key: str) -> str:
         """Read the inputs; gives the key of the reading."""
@@ -130,7 +145,7 @@ def launch(settings: Settings, slot: str, steps: Steps) -> None:
     DBOS(config=config)
     _register_workflows(settings, steps)
     DBOS.launch()
-    for name, at_once in ((_COMPLETION_QUEUE, 4), (_ANALYSIS_QUEUE, 1), (_DELIVERY_QUEUE, 4)):
+    for name, at_once in _QUEUES.items():
         DBOS.register_queue(
             name,
             worker_concurrency=at_once,
@@ -171,7 +186,29 @@ def _register_workflows(settings: Settings, steps: Steps) -> None:
                 job["key"],
                 priority=_URGENT if plan["urgent"] else _ROUTINE,
             )
+        # A plan that was recorded by an earlier version names none.
+        if plan.get("priors"):
+            _enqueue(
+                "priors",
+                _RETRIEVAL_QUEUE,
+                f"priors:{study_instance_uid}:{'+'.join(plan['priors'])}:0",
+                study_instance_uid,
+                plan["priors"],
+                0,
+            )
         return len(plan["jobs"])
+
+    @DBOS.workflow(name="priors")
+    def priors(study_instance_uid: str, analyses: list[str], attempt: int) -> str:
+        outcome = _step("priors", steps.fetch_priors, study_instance_uid, analyses, attempt)
+        return _ended_or_later(
+            settings.priors,
+            outcome,
+            "priors",
+            attempt,
+            lambda later: (study_instance_uid, analyses, later),
+            queue=_RETRIEVAL_QUEUE,
+        )
 
     @DBOS.workflow(name="analyse")
     def analyse(study_instance_uid: str, analysis: str, inputs: list[str], key: str) -> str:
@@ -192,21 +229,25 @@ def _register_workflows(settings: Settings, steps: Steps) -> None:
         if outcome["state"] == DeliveryState.DELIVERED:
             outcome = _step("confirm", steps.confirm, key, destination)
         return _ended_or_later(
-            settings, outcome, "deliver", attempt, lambda later: (key, destination, later)
+            settings.delivery, outcome, "deliver", attempt, lambda later: (key, destination, later)
         )
 
     @DBOS.workflow(name="commit")
     def commit(number: int, attempt: int) -> str:
         outcome = _step("report commitment", steps.report_commitment, number)
-        return _ended_or_later(settings, outcome, "commit", attempt, lambda later: (number, later))
+        return _ended_or_later(
+            settings.delivery, outcome, "commit", attempt, lambda later: (number, later)
+        )
 
 
 def _ended_or_later(
-    settings: Settings,
+    patience: DeliverySettings | PriorSettings,
     outcome: dict[str, str],
     workflow: str,
     attempt: int,
     arguments: Callable[[int], tuple[Any, ...]],
+    *,
+    queue: str = _DELIVERY_QUEUE,
 ) -> str:
     """End an attempt of a workflow that calls a peer; one that waits is followed by another."""
     if outcome["state"] == DeliveryState.PARKED:
@@ -215,10 +256,10 @@ def _ended_or_later(
         return outcome["reason"]
     _enqueue(
         workflow,
-        _DELIVERY_QUEUE,
+        queue,
         _neighbour(str(DBOS.workflow_id), 1),
         *arguments(attempt + 1),
-        delay_seconds=_wait_seconds(settings, attempt),
+        delay_seconds=_wait_seconds(patience, attempt),
     )
     return f"waiting: {outcome['reason']}"
 
@@ -279,11 +320,10 @@ def _neighbour(identifier: str, step: int) -> str:
     return f"{series}:{int(attempt) + step}"
 
 
-def _wait_seconds(settings: Settings, attempt: int) -> float:
-    delivery = settings.delivery
+def _wait_seconds(patience: DeliverySettings | PriorSettings, attempt: int) -> float:
     # Beyond some 30 doublings the exponent only overflows.
-    doubled: float = delivery.first_retry_seconds * 2 ** min(attempt, 30)
-    return min(doubled, delivery.longest_retry_seconds)
+    doubled: float = patience.first_retry_seconds * 2 ** min(attempt, 30)
+    return min(doubled, patience.longest_retry_seconds)
 
 
 class EngineClient:
@@ -373,6 +413,11 @@ class EngineClient:
         ]
         return sorted((_work_state(each) for each in found), key=lambda each: each.created_at)
 
+    def retrieval_for(self, study_instance_uid: str) -> list[WorkState]:
+        """The work on a study's priors, the oldest first."""
+        found = self._client.list_workflows(workflow_id_prefix=f"priors:{study_instance_uid}:")
+        return sorted((_work_state(each) for each in found), key=lambda each: each.created_at)
+
     def unfinished_work(self, failed_since: datetime) -> list[WorkState]:
         """Work that waits or runs, and work that failed since a moment, the oldest first.
 
@@ -404,7 +449,7 @@ class EngineClient:
 
     def queue_depths(self) -> dict[str, int]:
         """How many pieces of work wait or run, by queue."""
-        depths = dict.fromkeys((_COMPLETION_QUEUE, _ANALYSIS_QUEUE, _DELIVERY_QUEUE), 0)
+        depths = dict.fromkeys(_QUEUES, 0)
         for each in self._client.list_queued_workflows(load_input=False, load_output=False):
             if each.queue_name in depths:
                 depths[each.queue_name] += 1

@@ -22,8 +22,15 @@ from service.catalogue import results, studies
 from service.catalogue.database import Database
 from service.catalogue.stored_bytes import StoredBytes
 from service.instruments import COMPLETED
+from service.receive import Reception
 from service.settings import Settings
-from service.workflow import completion, confirming, delivering, reporting_commitment
+from service.workflow import (
+    completion,
+    confirming,
+    delivering,
+    fetching_priors,
+    reporting_commitment,
+)
 from service.workflow.declarations import declaration_of
 from service.workflow.delivery import Attempt, attempt_of
 from service.workflow.measuring import ANALYSIS_FILE, MeasureTask, ReadTask, Task
@@ -56,6 +63,7 @@ class Steps:
     database: Database
     stored: StoredBytes
     child: MeasuringChild
+    reception: Reception
     tell: Callable[[Attempt, str], None] = lambda _attempt, _failure: None
 
     def complete(self, study_instance_uid: str) -> dict[str, Any]:
@@ -73,7 +81,18 @@ class Steps:
         )
         if is_new:
             COMPLETED.labels(evidence=plan.evidence).inc()
-        return {"jobs": [asdict(job) for job in plan.jobs], "urgent": plan.urgent}
+        return {
+            "jobs": [asdict(job) for job in plan.jobs],
+            "urgent": plan.urgent,
+            "priors": fetching_priors.analyses_with_priors(self.settings, plan.jobs),
+        }
+
+    def fetch_priors(
+        self, study_instance_uid: str, analyses: Sequence[str], attempt: int
+    ) -> dict[str, str]:
+        """Find and fetch earlier studies of the patient; gives the state and its reason."""
+        fetching = fetching_priors.PriorFetching(self.settings, self.database, self.reception)
+        return fetching.fetch(study_instance_uid, analyses, attempt)
 
     def read(self, analysis: str, inputs: Sequence[str], key: str) -> str:
         """Read the inputs in the measuring child; gives the key of the reading."""
@@ -133,7 +152,11 @@ class Steps:
 
     def destinations(self, study_instance_uid: str) -> list[str]:
         """Names of the destinations that get the results of this study."""
-        senders = (each.calling_ae_title for each in self._study(study_instance_uid).instances)
+        senders = (
+            each.calling_ae_title
+            for each in self._study(study_instance_uid).instances
+            if not each.prior
+        )
         return destination_names(senders, self.settings.delivery)
 
     def tidy(self, key: str) -> None:

@@ -11,8 +11,9 @@ import structlog
 from service.audit.deliveries import DeliveryAudit
 from service.audit.trail import open_trail
 from service.catalogue import results
-from service.catalogue.database import open_database
+from service.catalogue.database import Database, open_database
 from service.catalogue.stored_bytes import open_stored_bytes
+from service.receive import reception_of
 from service.settings import Settings
 from service.workflow import engine
 from service.workflow.measuring_child import MeasuringChild
@@ -28,22 +29,30 @@ log = structlog.get_logger()
 def run_worker(settings: Settings, slot: str, stopped: threading.Event) -> None:
     """Work as this slot. What it had begun before a crash is taken up again."""
     database = open_database(settings)
+    stored = open_stored_bytes(settings)
     child = MeasuringChild(settings)
-    trail = open_trail(settings)
-    told = DeliveryAudit(trail).sent
-    steps = Steps(settings, database, open_stored_bytes(settings), child, told)
+    # What this slot fetches it keeps as a receiver does.
+    with (
+        open_trail(settings) as trail,
+        reception_of(settings, slot, database, stored) as reception,
+    ):
+        told = DeliveryAudit(trail).sent
+        results.beat(database, slot)
+        child.warm_up()
+        engine.launch(settings, slot, Steps(settings, database, stored, child, reception, told))
+        log.info("worker takes work", slot=slot)
+        try:
+            while not stopped.wait(_BEAT_SECONDS):
+                _look_after(database, slot)
+        finally:
+            engine.stop()
+            child.stop()
+    database.close()
+
+
+def _look_after(database: Database, slot: str) -> None:
+    """Give a sign of life, and take over what slots without one had begun."""
     results.beat(database, slot)
-    child.warm_up()
-    engine.launch(settings, slot, steps)
-    log.info("worker takes work", slot=slot)
-    try:
-        while not stopped.wait(_BEAT_SECONDS):
-            results.beat(database, slot)
-            taken_over = engine.sweep(results.living_slots(database, _SILENCE))
-            if taken_over:
-                log.warning("took over the work of a slot that is gone", pieces=len(taken_over))
-    finally:
-        engine.stop()
-        child.stop()
-        trail.close()
-        database.close()
+    taken_over = engine.sweep(results.living_slots(database, _SILENCE))
+    if taken_over:
+        log.warning("took over the work of a slot that is gone", pieces=len(taken_over))

@@ -120,3 +120,73 @@ class StoreSCP:
 def new_storescp(folder: Path, ae_title: str = "ARCHIVE", options: Sequence[str] = ()) -> StoreSCP:
     """A storescp on a free port, not started yet."""
     return StoreSCP(folder, free_ports(1)[0], ae_title, tuple(options))
+
+
+@dataclass(slots=True)
+class QueryRetrieveSCP:
+    """A DCMTK dcmqrscp, an archive that stores, answers queries and brings what it holds.
+
+    Attributes
+    ----------
+    peers : dict
+        AE title to port of whom it sends to by C-MOVE.
+    """
+
+    folder: Path
+    dicom_port: int
+    ae_title: str
+    peers: dict[str, int]
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and return when it listens."""
+        program = required("/usr/bin/dcmqrscp", "dcmtk")
+        storage = self.folder / "storage"
+        storage.mkdir(parents=True)
+        configuration = self.folder / "dcmqrscp.cfg"
+        hosts = [
+            f"peer{number} = ({title}, {LOOPBACK}, {port})"
+            for number, (title, port) in enumerate(self.peers.items())
+        ]
+        configuration.write_text(
+            "\n".join(
+                [
+                    f"NetworkTCPPort = {self.dicom_port}",
+                    "MaxPDUSize = 16384",
+                    "MaxAssociations = 16",
+                    *("HostTable BEGIN", *hosts, "HostTable END"),
+                    *("VendorTable BEGIN", "VendorTable END"),
+                    "AETable BEGIN",
+                    f"{self.ae_title} {storage} RW (200, 1024mb) ANY",
+                    *("AETable END", ""),
+                ]
+            )
+        )
+        self.process = subprocess.Popen(
+            [program, "-c", str(configuration)],
+            env={**os.environ, **NO_DELAY},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # it forks for each association
+        )
+        deadline = time.monotonic() + 60
+        while echoscu(self.dicom_port, called=self.ae_title).returncode != 0:
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise RuntimeError(f"dcmqrscp does not listen on port {self.dicom_port}")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """End it; what it stored stays."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+def new_dcmqrscp(
+    folder: Path, *, ae_title: str = "ARCHIVE", peers: dict[str, int] | None = None
+) -> QueryRetrieveSCP:
+    """A dcmqrscp on a free port, not started yet."""
+    return QueryRetrieveSCP(folder, free_ports(1)[0], ae_title, peers or {})

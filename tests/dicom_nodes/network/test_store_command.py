@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 
 import pytest
@@ -30,13 +31,15 @@ def test_a_request_encoded_by_pynetdicom_is_decoded() -> None:
     primitive.AffectedSOPClassUID = REQUEST.sop_class_uid
     primitive.AffectedSOPInstanceUID = REQUEST.sop_instance_uid
     primitive.MoveOriginatorApplicationEntityTitle = "MOVER"
+    primitive.MoveOriginatorMessageID = 99
     primitive.DataSet = BytesIO(b"1234")
     message = C_STORE_RQ()
     message.primitive_to_message(primitive)
     first = next(iter(message.encode_msg(1, 16384)))
     elements = decode_command(first.presentation_data_value_list[0][1][1:])
     assert command_field(elements) == 1
-    assert store_request(elements) == REQUEST
+    moved = replace(REQUEST, move_originator_ae_title="MOVER", move_originator_message_id=99)
+    assert store_request(elements) == moved
 
 
 @pytest.mark.parametrize("maximum_pdu_bytes", [0, 16384, 64, 7])

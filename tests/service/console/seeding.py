@@ -36,6 +36,9 @@ class ToldEngine:
 
     work: list[WorkState] = field(default_factory=list)
 
+    def retrieval_for(self, study_instance_uid: str) -> list[WorkState]:
+        return []
+
     def unfinished_work(self, failed_since: datetime) -> list[WorkState]:
         return self.work
 
