@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from service.commands import analyze, audit, demo, doctor, phantom, send, serve, study, wrap
+from service.commands import (
+    analyze,
+    audit,
+    demo,
+    doctor,
+    phantom,
+    send,
+    serve,
+    study,
+    worklist,
+    wrap,
+)
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -76,6 +87,7 @@ app.command("send")(send.command)
 app.command("analyze")(analyze.command)
 app.add_typer(study.app, name="study")
 app.add_typer(audit.app, name="audit")
+app.command("worklist")(worklist.command)
 app.command("doctor")(doctor.command)
 
 

@@ -24,6 +24,7 @@ import httpx
 from processing.measurement import PermanentFault, TransientFault
 
 LOOPBACK: Final = "127.0.0.1"
+WORKLIST_PLUGIN: Final = "/usr/share/orthanc/plugins/libModalityWorklists.so"
 SITE_FOLDER: Final = Path(__file__).resolve().parents[1] / "deploy" / "orthanc"
 
 _START_SECONDS: Final = 30.0
@@ -185,6 +186,8 @@ class OrthancServer:
         Its own AE title.
     http_port, dicom_port : int, optional
         Free ports when not given.
+    worklist : Path, optional
+        A folder whose ``*.wl`` files it serves as a modality worklist.
     """
 
     def __init__(
@@ -196,6 +199,7 @@ class OrthancServer:
         ae_title: str = "ORTHANC",
         http_port: int | None = None,
         dicom_port: int | None = None,
+        worklist: Path | None = None,
     ) -> None:
         free = free_ports(2)
         self.folder = folder.resolve()
@@ -206,6 +210,7 @@ class OrthancServer:
         self.client = OrthancClient(f"http://{LOOPBACK}:{self.http_port}")
         self._modalities = tuple(modalities)
         self._forward_to = forward_to
+        self._worklist = worklist
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -291,6 +296,9 @@ class OrthancServer:
             # The script knows hemiface by the name that it has in the site's configuration.
             peers[next(iter(configuration["DicomModalities"]))] = self._forward_to
             scripts.append(str(SITE_FOLDER / "hemiface.lua"))
+        if self._worklist is not None:
+            configuration["Plugins"] = [*configuration["Plugins"], WORKLIST_PLUGIN]
+            configuration["Worklists"] = {"Enable": True, "Database": str(self._worklist)}
         return configuration | {
             "StorageDirectory": str(self.folder / "storage"),
             "IndexDirectory": str(self.folder / "storage"),

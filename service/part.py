@@ -48,6 +48,13 @@ def work(settings: Settings, part: str, stopped: threading.Event) -> None:
     run_worker(settings, slot_name(part), stopped)
 
 
+def ask_worklist(settings: Settings, part: str, stopped: threading.Event) -> None:
+    """Ask the worklist what is scheduled."""
+    from service.worklist.asking import run_asker
+
+    run_asker(settings, stopped)
+
+
 def console(settings: Settings, part: str, stopped: threading.Event) -> None:
     """Serve the page, the health checks and the metrics."""
     from service.console.server import run_console
@@ -66,6 +73,7 @@ _PARTS: Final[Mapping[str, Callable[[Settings, str, threading.Event], None]]] = 
     "receiver": receive,
     "cataloguer": catalogue,
     "worker": work,
+    "worklist": ask_worklist,
     "console": console,
     "auditor": audit,
 }

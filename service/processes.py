@@ -110,6 +110,8 @@ def part_names(settings: Settings, role: Role) -> list[str]:
     receive = [f"receiver-{number}" for number in range(settings.dicom.processes)]
     work = ["cataloguer-0", *(f"worker-{number}" for number in range(settings.work.slots))]
     audit = ["auditor-0"] if settings.audit.enabled and settings.audit.repository else []
+    if settings.worklist.peer is not None:
+        work.append("worklist-0")
     return {
         Role.ALL: [*receive, *work, "console-0", *audit],
         Role.RECEIVE: [*receive, "console-0", *audit],

@@ -306,6 +306,25 @@ class PerformedStepSettings(Table):
     keep_days: int = Field(default=90, ge=1, le=3650)
 
 
+class WorklistSettings(Table):
+    """Which worklist is asked for scheduled procedures, and what a match may change.
+
+    Nobody is asked while no `peer` is set. No stations, or no modalities, means any.
+    """
+
+    peer: ApplicationEntity | None = None
+    every_seconds: float = Field(default=120, ge=5)
+    stations: tuple[AETitle, ...] = ()
+    modalities: tuple[
+        Annotated[str, StringConstraints(min_length=1, max_length=16, pattern=r"^[A-Z0-9_ ]+$")],
+        ...,
+    ] = ("XC",)
+    days_before: int = Field(default=1, ge=0, le=365)
+    days_after: int = Field(default=1, ge=0, le=365)
+    keep_days: int = Field(default=30, ge=1, le=3650)
+    put_under_order: Literal["off", "results", "copies"] = "results"
+
+
 class PhotographCalibration(Table):
     """The size of a pixel at the face, for the photographs that match all that is named.
 
@@ -393,6 +412,7 @@ class Settings(BaseSettings):
     priors: PriorSettings = PriorSettings()
     work: WorkSettings = WorkSettings()
     performed_steps: PerformedStepSettings = PerformedStepSettings()
+    worklist: WorklistSettings = WorklistSettings()
     photograph: PhotographSettings = PhotographSettings()
     surface: SurfaceSettings = SurfaceSettings()
     report: ReportSettings = ReportSettings()

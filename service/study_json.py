@@ -15,6 +15,7 @@ from service.study_explanation import explanation
 from service.study_state import ResultState, StudyState
 from service.workflow.engine import WorkState
 from service.workflow.keys import analysis_key
+from service.worklist.words import order_as_json, performed_as_json
 
 
 def study_as_json(state: StudyState, now: datetime) -> dict[str, Any]:
@@ -44,6 +45,8 @@ def study_as_json(state: StudyState, now: datetime) -> dict[str, Any]:
         ],
         "results": [_result(each) for each in state.results],
         "work": [_work(each) for each in state.work],
+        "order": order_as_json(state.order),
+        "performed_steps": [performed_as_json(each) for each in state.performed],
     }
 
 

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 from processing.measurement import Status
 from service.catalogue.database import Database
+from service.catalogue.orders import RecordedOrder, orders_of_studies
 from service.catalogue.overviews import (
     StudyOverview,
     completions_of_studies,
@@ -21,6 +22,7 @@ from service.catalogue.overviews import (
     results_of_studies,
     study_overviews,
 )
+from service.catalogue.performed_steps import KeptStep, steps_of_studies
 from service.catalogue.results import Evidence, MadeResult, Sent
 from service.workflow.engine import WorkState
 
@@ -88,13 +90,18 @@ class ResultState:
 
 @dataclass(frozen=True, slots=True)
 class StudyState:
-    """How a study stands; `work` is what waits, runs or is parked."""
+    """How a study stands; `work` is what waits, runs or is parked.
+
+    `order` is what came of looking for its order, `performed` what modalities said of it.
+    """
 
     study: StudyOverview
     stage: Stage
     evidence: tuple[Evidence, ...]
     results: tuple[ResultState, ...]
     work: tuple[WorkState, ...]
+    order: RecordedOrder | None = None
+    performed: tuple[KeptStep, ...] = ()
 
     @property
     def parked(self) -> tuple[WorkState, ...]:
@@ -137,16 +144,22 @@ def states_of(
     evidence = completions_of_studies(database, study_instance_uids)
     results = results_of_studies(database, study_instance_uids)
     deliveries = deliveries_of_studies(database, study_instance_uids)
+    orders = orders_of_studies(database, study_instance_uids)
+    performed = steps_of_studies(database, study_instance_uids)
     by_subject: dict[str, list[WorkState]] = {}
     for each in work:
         by_subject.setdefault(subject_of(each), []).append(each)
     return [
-        _state(
-            overviews[uid],
-            tuple(evidence.get(uid, ())),
-            results.get(uid, []),
-            deliveries.get(uid, []),
-            by_subject,
+        replace(
+            _state(
+                overviews[uid],
+                tuple(evidence.get(uid, ())),
+                results.get(uid, []),
+                deliveries.get(uid, []),
+                by_subject,
+            ),
+            order=orders.get(uid),
+            performed=tuple(performed.get(uid, ())),
         )
         for uid in study_instance_uids
         if uid in overviews

@@ -133,7 +133,7 @@ def performed_step_service(steps: PerformedSteps) -> NodeService:
         return _answered(lambda: _change(event, steps))
 
     return NodeService(
-        name="performed procedure step",
+        name="mpps",
         sop_classes=(MODALITY_PERFORMED_PROCEDURE_STEP,),
         handlers={evt.EVT_N_CREATE: create, evt.EVT_N_SET: change},
     )

@@ -137,7 +137,8 @@ def configure_pynetdicom() -> None:
     """Refuse a pynetdicom that was not tried, and stop it from formatting every message.
 
     Its default handlers build a text of each message, identifiers of patients
-    included, whether or not somebody logs it.
+    included, whether or not somebody logs it. To do so it decodes each identifier,
+    which for ISO 2022 IR 58 pydicom 3.0.2 does wrongly, once and for all.
 
     Raises
     ------
@@ -151,6 +152,8 @@ def configure_pynetdicom() -> None:
             "run the tests of this module with the new one and add it to TRIED_VERSIONS"
         )
     _config.LOG_HANDLER_LEVEL = "none"
+    _config.LOG_REQUEST_IDENTIFIERS = False
+    _config.LOG_RESPONSE_IDENTIFIERS = False
     _config.STORE_SEND_CHUNKED_DATASET = True
 
 

@@ -10,15 +10,20 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
-from dicom_nodes.objects.character_sets import declared_character_sets, decode_text, display_text
+from dicom_nodes.objects.character_sets import (
+    UTF_8,
+    declared_character_sets,
+    decode_text,
+    display_text,
+)
 from dicom_nodes.objects.foreign_values import FOREIGN_VALUE_FAULTS, foreign_values
-from dicom_nodes.objects.header import SPECIFIC_CHARACTER_SET
 from processing.measurement import RejectedInput
 
 # Person Name: three component groups of 64 characters (PS3.5, section 6.2).
 LONGEST_TEXT: Final = 64
 LONGEST_NAME: Final = 3 * 64 + 2
 MOST_ITEMS: Final = 20_000
+_SPECIFIC_CHARACTER_SET: Final = 0x00080005
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,7 @@ class ForeignDataset:
     @classmethod
     def of(cls, dataset: Dataset, inherited: tuple[str, ...] = ()) -> ForeignDataset:
         """A data set with the Specific Character Set that it names, or the one around it."""
-        own = _undecoded(dataset, SPECIFIC_CHARACTER_SET)
+        own = undecoded(dataset, _SPECIFIC_CHARACTER_SET)
         return cls(dataset, declared_character_sets(own) if own else inherited)
 
     def has(self, keyword: str) -> bool:
@@ -49,14 +54,16 @@ class ForeignDataset:
         """
         tag = _tag(keyword)
         vr = dictionary_VR(tag)
-        value = _undecoded(self.dataset, tag)
+        value, sets = undecoded(self.dataset, tag), self.character_sets
+        if tag in self.dataset and not isinstance(self.dataset.get_item(tag), RawDataElement):
+            sets = (UTF_8,)  # somebody has decoded it already
         longest = LONGEST_NAME if vr == "PN" else LONGEST_TEXT
         # Four bytes are the longest character of any of the character sets.
         if len(value) > 4 * longest:
             raise RejectedInput(f"{keyword} is {len(value)} bytes long")
-        if decode_text(value.rstrip(b"\0"), self.character_sets, vr) is None:
+        if decode_text(value.rstrip(b"\0"), sets, vr) is None:
             raise RejectedInput(f"{keyword} is not in its Specific Character Set")
-        text = display_text(value.rstrip(b"\0"), self.character_sets, vr)
+        text = display_text(value.rstrip(b"\0"), sets, vr)
         if len(text) > longest:
             raise RejectedInput(f"{keyword} has {len(text)} characters")
         return text
@@ -90,7 +97,7 @@ def _tag(keyword: str) -> int:
     return tag
 
 
-def _undecoded(dataset: Dataset, tag: int) -> bytes:
+def undecoded(dataset: Dataset, tag: int) -> bytes:
     """The bytes of a value; pydicom decodes the character set of an item as it reads it."""
     if tag not in dataset:
         return b""

@@ -15,6 +15,7 @@ from dicom_nodes.objects.character_sets import (
     without_controls,
 )
 from dicom_nodes.objects.file_structure import FileStructure, read_structure, uid_text
+from dicom_nodes.objects.foreign_dataset import ForeignDataset
 from dicom_nodes.objects.foreign_values import FOREIGN_VALUE_FAULTS, foreign_values
 from dicom_nodes.objects.instance_references import (
     UV_MAPPING,
@@ -48,7 +49,8 @@ class InstanceHeader:
     in this report, `edited_surfaces` those of surface scans. `is_own` tells a result of
     hemiface, not an object that it wrapped and not a report of its own that a person
     edited. `referenced_instances` are the textures, libraries and scans that a surface scan
-    refers to, `segmented_properties` the SNOMED CT codes of what a segmentation is of.
+    refers to, `segmented_properties` the SNOMED CT codes of what a segmentation is of,
+    `requested_procedure_ids` name the procedures that it was made for.
     `series_number` and `instance_number` are None where they are not known.
     """
 
@@ -88,6 +90,7 @@ class InstanceHeader:
     referring_physician: str = ""
     series_number: int | None = None
     instance_number: int | None = None
+    requested_procedure_ids: tuple[str, ...] = ()
 
 
 def is_valid_uid(text: str) -> bool:
@@ -192,6 +195,7 @@ def header_of(structure: FileStructure) -> InstanceHeader:
         ),
         series_number=_integer(structure, 0x00200011),
         instance_number=_integer(structure, 0x00200013),
+        requested_procedure_ids=_requested_procedures(structure),
     )
 
 
@@ -269,6 +273,20 @@ def _references(
     except FOREIGN_VALUE_FAULTS:
         # Without its references a scan is read without texture.
         return (), ()
+
+
+def _requested_procedures(structure: FileStructure) -> tuple[str, ...]:
+    """Requested Procedure IDs, at the top or in Request Attributes Sequence (0040,0275)."""
+    dataset = ForeignDataset(structure.dataset(), character_sets(structure))
+    try:
+        found = [
+            each.text("RequestedProcedureID")
+            for each in (dataset, *dataset.items("RequestAttributesSequence"))
+        ]
+    except RejectedInput:
+        # What cannot be read with certainty identifies no order.
+        return ()
+    return tuple(dict.fromkeys(filter(None, found)))
 
 
 def _view_and_expression(structure: FileStructure) -> tuple[View | None, Expression | None]:

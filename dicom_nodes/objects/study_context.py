@@ -29,6 +29,7 @@ from dicom_nodes.objects.character_sets import (
     declared_character_sets,
 )
 from dicom_nodes.objects.file_structure import FileStructure, read_structure
+from dicom_nodes.objects.foreign_dataset import undecoded
 from dicom_nodes.objects.foreign_values import FOREIGN_VALUE_FAULTS, foreign_values
 from dicom_nodes.objects.header import (
     SPECIFIC_CHARACTER_SET,
@@ -290,7 +291,7 @@ def _copied_sequence(
 
 
 def _copied_item(item: Dataset, sets: tuple[str, ...], *, transcode: bool) -> Dataset:
-    own = _undecoded(item, SPECIFIC_CHARACTER_SET) if SPECIFIC_CHARACTER_SET in item else b""
+    own = undecoded(item, SPECIFIC_CHARACTER_SET) if SPECIFIC_CHARACTER_SET in item else b""
     if own:
         sets = declared_character_sets(own)
     copied = Dataset()
@@ -300,17 +301,8 @@ def _copied_item(item: Dataset, sets: tuple[str, ...], *, transcode: bool) -> Da
             nested = [_copied_item(each, sets, transcode=transcode) for each in item[tag].value]
             copied.add_new(tag, "SQ", Sequence(nested))
         elif tag != SPECIFIC_CHARACTER_SET or not transcode:
-            copied[tag] = _copied_value(tag, vr, _undecoded(item, tag), sets, transcode=transcode)
+            copied[tag] = _copied_value(tag, vr, undecoded(item, tag), sets, transcode=transcode)
     return copied
-
-
-def _undecoded(item: Dataset, tag: int) -> bytes:
-    """The bytes of a value; pydicom itself decodes a character set, as it reads an item."""
-    element = item.get_item(tag)
-    if isinstance(element, RawDataElement):
-        return element.value or b""
-    values = element.value if element.VM > 1 else [element.value]
-    return "\\".join(str(each) for each in values).encode("ascii", "replace")
 
 
 def _vr_of(tag: BaseTag) -> str:

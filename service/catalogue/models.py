@@ -223,6 +223,8 @@ class Result(Base):
     inputs: Mapped[list[str]] = mapped_column(JSON)
     made_at: Mapped[datetime] = mapped_column(UTCDateTime)
     predecessor_uid: Mapped[str | None] = mapped_column(UID)
+    # The study of an order that its objects were put into, where it is not that of the inputs.
+    filed_under: Mapped[str | None] = mapped_column(UID)
 
     study: Mapped[Study] = relationship()
     objects: Mapped[list[ResultObject]] = relationship(
@@ -373,3 +375,55 @@ class PerformedStepStudy(Base):
         ForeignKey("performed_steps.id", ondelete="CASCADE"), index=True
     )
     study_instance_uid: Mapped[str] = mapped_column(UID, index=True)
+
+
+class WorklistItem(Base):
+    """A scheduled procedure step, as a worklist or an order message described it."""
+
+    __tablename__ = "worklist_items"
+    __table_args__ = (UniqueConstraint("source", "study_instance_uid", "step_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    source: Mapped[str] = mapped_column(String(64))
+    study_instance_uid: Mapped[str] = mapped_column(UID, index=True)
+    step_id: Mapped[str] = mapped_column(Text)
+    patient_id: Mapped[str] = mapped_column(Text, index=True)
+    accession_number: Mapped[str] = mapped_column(Text, index=True)
+    start_date: Mapped[str] = mapped_column(String(8), index=True)
+    step: Mapped[dict[str, Any]] = mapped_column(JSON)
+    first_seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    seen_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+
+
+class WorklistSource(Base):
+    """When a worklist was asked last, and what came of it."""
+
+    __tablename__ = "worklist_sources"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    asked_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    answered_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    items: Mapped[int] = mapped_column(Integer, default=0)
+    fault: Mapped[str | None] = mapped_column(Text)
+    rejected: Mapped[list[str]] = mapped_column(JSON)
+
+
+class StudyOrder(Base):
+    """What came of looking for a study's order; of several rows the last decided counts."""
+
+    __tablename__ = "study_orders"
+    __table_args__ = (UniqueConstraint("study_row", "key"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_row: Mapped[int] = mapped_column(ForeignKey("studies.id"), index=True)
+    key: Mapped[str] = mapped_column(String(64))
+    outcome: Mapped[str] = mapped_column(String(16))
+    found_by: Mapped[str | None] = mapped_column(String(64))
+    reason: Mapped[str] = mapped_column(Text)
+    correction: Mapped[str] = mapped_column(String(16))
+    order_study_uid: Mapped[str | None] = mapped_column(UID, index=True)
+    step: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    first_decided_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    decided_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+    study: Mapped[Study] = relationship()

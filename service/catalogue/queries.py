@@ -321,7 +321,7 @@ _MADE: Final = _Source(
     row=ResultObject.id.expression,
     joined=sa.join(ResultObject, Result, ResultObject.result_row == Result.id)
     .join(Series, ResultObject.series_instance_uid == Series.series_instance_uid)
-    .join(Study, Result.study_row == Study.id)
+    .join(Study, Series.study_row == Study.id)
     .join(Patient, Study.patient_row == Patient.id),
     keys=_image_keys(
         ResultObject, cast(Any, ResultObject.header)["transfer_syntax_uid"].as_string()

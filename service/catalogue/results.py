@@ -54,6 +54,12 @@ class MadeResult:
     made_at: datetime
     predecessor_uid: str | None
     objects: tuple[MadeObject, ...]
+    filed_under: str | None = None
+
+    @property
+    def study_of_objects(self) -> str:
+        """Study Instance UID in the objects: of the inputs, or of the order they belong to."""
+        return self.filed_under or self.study_instance_uid
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,24 +131,28 @@ def record_result(database: Database, made: MadeResult) -> bool:
                 inputs=list(made.inputs),
                 made_at=made.made_at,
                 predecessor_uid=made.predecessor_uid,
+                filed_under=made.filed_under,
             )
             .on_conflict_do_nothing()
             .returning(Result.id)
         ).scalar()
         if row is None:
             return False
-        session.add_all(
-            ResultObject(
-                result_row=row,
-                sop_instance_uid=each.sop_instance_uid,
-                sop_class_uid=each.sop_class_uid,
-                series_instance_uid=each.series_instance_uid,
-                role=each.role,
-                key=each.key,
-                header=each.header,
+        for each in made.objects:
+            # Two results of one study share the copies that put it under its order.
+            session.execute(
+                _insert(database, ResultObject)
+                .values(
+                    result_row=row,
+                    sop_instance_uid=each.sop_instance_uid,
+                    sop_class_uid=each.sop_class_uid,
+                    series_instance_uid=each.series_instance_uid,
+                    role=each.role,
+                    key=each.key,
+                    header=each.header,
+                )
+                .on_conflict_do_nothing()
             )
-            for each in made.objects
-        )
         _record_series(session, made)
         return True
 
@@ -246,7 +256,7 @@ def _record_series(session: Session, made: MadeResult) -> None:
             insert_into(session, Series)
             .values(
                 series_instance_uid=each.series_instance_uid,
-                study_row=_study(made.study_instance_uid),
+                study_row=_study(made.study_of_objects),
                 modality=each.header.get("modality", "OT"),
                 number=each.header.get("series_number"),
                 description=each.header.get("series_description", ""),
@@ -302,6 +312,7 @@ def made_result(row: Result) -> MadeResult:
         inputs=tuple(row.inputs),
         made_at=row.made_at,
         predecessor_uid=row.predecessor_uid,
+        filed_under=row.filed_under,
         objects=tuple(
             MadeObject(
                 each.sop_instance_uid,

@@ -20,6 +20,7 @@ from service.study_state import (
 from service.workflow import completion
 from service.workflow.engine import EngineClient
 from service.workflow.routing import destination_names
+from service.worklist.assigning import ordered
 
 
 @dataclass(slots=True)
@@ -60,7 +61,8 @@ def run_again(
     """
     study = known_study(database, state.study.study_instance_uid)
     assert study is not None  # its state has just been asked
-    plan = completion.plan(study, settings, datetime.now(UTC))
+    order = ordered(database, study.study_instance_uid)
+    plan = completion.plan(study, settings, datetime.now(UTC), ordered=order)
     jobs = [each for each in plan.jobs if analysis in (None, each.analysis)]
     if not jobs:
         raise RejectedInput(

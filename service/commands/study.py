@@ -267,6 +267,7 @@ def _studies_table(states: list[StudyState], now: datetime) -> Table:
 def _show_study(state: StudyState, now: datetime) -> None:
     from service.display import clock, person_name
     from service.study_explanation import contents_as_text, explanation, unusable_reasons
+    from service.worklist.words import order_as_text, step_as_text
 
     study = state.study
     facts = {
@@ -282,6 +283,10 @@ def _show_study(state: StudyState, now: datetime) -> None:
     }
     for name, value in facts.items():
         _print_fact(name, value)
+    if state.order is not None:
+        _print_fact("order", order_as_text(state.order))
+    for step in state.performed:
+        _print_fact("performed", step_as_text(step))
     for count, reason in unusable_reasons(study):
         _print_fact("not used", f"{count} × {reason}")
     for each in state.evidence:

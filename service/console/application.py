@@ -23,6 +23,7 @@ from service.console.health import health_of, page_warnings
 from service.console.metrics import Queues, exposition
 from service.console.page import Headlines, environment, page
 from service.console.result_page import MEDIA_TYPES, ShownResult, result_page, shown_result
+from service.console.worklist_routes import add_worklist
 from service.local_address import is_loopback
 from service.settings import Settings
 from service.study_json import (
@@ -76,6 +77,7 @@ def build_application(sources: Sources) -> FastAPI:
     _add_health(application, sources)
     _add_studies(application, sources)
     _add_results(application, sources)
+    add_worklist(application, sources.database)
     return application
 
 

@@ -25,6 +25,7 @@ from service.study_explanation import (
 )
 from service.study_json import measurements_of
 from service.study_state import StudyState
+from service.worklist.words import order_as_text, step_as_text
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _MOST_HEADLINES: Final = 2
@@ -108,6 +109,8 @@ def _study(state: StudyState, headlines: Headlines, now: datetime) -> dict[str, 
             {"at": clock(each.decided_at, now), "evidence": each.evidence, "detail": each.detail}
             for each in state.evidence
         ],
+        "order": order_as_text(state.order) if state.order is not None else "",
+        "performed": [step_as_text(each) for each in state.performed],
         "unusable": unusable_reasons(study),
         "parked": [parked_as_text(each) for each in state.parked],
         "results": [

@@ -31,6 +31,7 @@ from service.workflow.performed_looking import (
 )
 from service.workflow.performed_steps import Standing
 from service.workflow.reporting_commitment import hand_over
+from service.worklist.arrived import facts_for_orders
 
 _BATCH: Final = 100
 _PAUSE_SECONDS: Final = 0.2
@@ -110,7 +111,9 @@ class Cataloguer:
         return studies.Catalogued(
             instance=instance,
             facts=facts_of(header),
-            header=({} if header is None else facts_for_analyses(header) | instance_facts(header)),
+            header={}
+            if header is None
+            else facts_for_analyses(header) | instance_facts(header) | facts_for_orders(header),
             reason=reason,
             own=own or (header is not None and header.is_own),
         )

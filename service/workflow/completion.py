@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from service.analysis_entry import AnalysisEntry, CandidateInput
 from service.catalogue.studies import KnownInstance, KnownStudy
 from service.settings import CompletionSettings, Settings, UrgencyRule, WorkSettings
 from service.workflow.performed_steps import NOTHING_PERFORMED, Performed, Standing
+from service.worklist.assigning import NOT_ORDERED, Ordered
 
 SETTLE_SECONDS: Final = 2.0
 
@@ -71,18 +73,19 @@ def plan(
     now: datetime,
     performed: Performed = NOTHING_PERFORMED,
     declaration: Declaration | None = None,
+    ordered: Ordered = NOT_ORDERED,
 ) -> Plan:
     """The plan for a study whose time to be measured has come.
 
     It is asked for when the inputs are there, when somebody has declared the study
     complete, or when the debounced wait is over; which of these, and for how
-    long, is worked out from the study itself.
+    long, is worked out from the study itself. `ordered` is what its order means for it.
     """
     evidence, detail = _evidence(study, settings.completion, now, performed, declaration)
     jobs = tuple(
         job
         for entry in ANALYSES.values()
-        if (job := _job(entry, _usable(study), settings)) is not None
+        if (job := _job(entry, _usable(study), settings, ordered.key)) is not None
     )
     return Plan(
         evidence=evidence,
@@ -93,13 +96,16 @@ def plan(
             "1",
         ),
         jobs=jobs,
-        urgent=is_urgent(study, settings.work),
+        urgent=is_urgent(study, settings.work, ordered.priority),
     )
 
 
-def is_urgent(study: KnownStudy, work: WorkSettings) -> bool:
-    """Whether the study overtakes others: by its Requested Procedure Priority, or by a rule."""
-    if study.priority.upper() in work.urgent_priorities:
+def is_urgent(study: KnownStudy, work: WorkSettings, order_priority: str = "") -> bool:
+    """Whether the study overtakes others: by its Requested Procedure Priority, or by a rule.
+
+    The priority is that of its headers, or of its order.
+    """
+    if {study.priority.upper(), order_priority.upper()} & set(work.urgent_priorities):
         return True
     return any(_matches(rule, study) for rule in work.urgency_rules)
 
@@ -138,11 +144,16 @@ def _evidence(
     )
 
 
-def _job(entry: AnalysisEntry, usable: Sequence[CandidateInput], settings: Settings) -> Job | None:
+def _job(
+    entry: AnalysisEntry, usable: Sequence[CandidateInput], settings: Settings, order_key: str
+) -> Job | None:
     inputs = tuple(sorted(each.sop_instance_uid for each in entry.inputs_among(usable)))
     if not inputs:
         return None
-    key = content_key(inputs, entry.name, entry.version, entry.choices(settings))
+    choices = entry.choices(settings)
+    # Without an order the key is that of former versions, so that no result is made anew.
+    edits = json.dumps([choices, order_key]) if order_key else choices
+    key = content_key(inputs, entry.name, entry.version, edits)
     return Job(entry.name, inputs, key)
 
 

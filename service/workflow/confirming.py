@@ -85,7 +85,7 @@ def _held(attempt: Attempt) -> frozenset[str] | TransientFault | None:
             if each.series_instance_uid == series
         ]
         try:
-            held = find_instances(peer, attempt.result.study_instance_uid, series, uids)
+            held = find_instances(peer, attempt.result.study_of_objects, series, uids)
         except TransientFault as fault:
             return fault
         if held is None:

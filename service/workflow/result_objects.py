@@ -119,7 +119,7 @@ def as_predecessor(former: MadeResult | None) -> Predecessor | None:
         return None
     report = report_of(former)
     return Predecessor(
-        study_instance_uid=former.study_instance_uid,
+        study_instance_uid=former.study_of_objects,
         series_instance_uid=report.series_instance_uid,
         sop_class_uid=report.sop_class_uid,
         sop_instance_uid=report.sop_instance_uid,

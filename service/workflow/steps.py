@@ -45,6 +45,8 @@ from service.workflow.result_objects import (
     write_result_objects,
 )
 from service.workflow.routing import destination_names
+from service.worklist.assigning import assign
+from service.worklist.filing import filed
 
 # A second try tells an unlucky moment from an input that no process survives.
 _TRIES_OF_A_TASK: Final = 2
@@ -75,6 +77,7 @@ class Steps:
             datetime.now(UTC),
             performed_of_study(self.database, study_instance_uid),
             declaration_of(self.database, self.settings, study_instance_uid),
+            assign(self.database, self.settings, study),
         )
         is_new = results.record_completion(
             self.database, study_instance_uid, plan.inputs_key, plan.evidence, plan.detail
@@ -118,21 +121,23 @@ class Steps:
             return True
         document = json.loads(self.stored.read(f"work/{key}/{ANALYSIS_FILE}"))
         areas = areas_of(document, self.stored)
-        analysis = replace(analysis_from_json(document), areas=areas)
+        analysis = analysis_from_json(document)
         inputs = tuple(dict.fromkeys(map(instance_of, analysis.inputs)))
         former = self._former_result(study_instance_uid, analysis)
         if former is not None and set(former.inputs) > set(inputs):
             return False
-        instances = studies.instance_keys(self.database, inputs)
-        content = ResultContent(
-            analysis=analysis,
-            pictures=pictures_of(document, self.stored),
-            source_keys=[instances[uid] for uid in inputs],
-            key=key,
-            made_at=datetime.fromisoformat(made_at),
-            predecessor=as_predecessor(former),
-            language=self.settings.report.language,
-        )
+        study = self._study(study_instance_uid)
+        with filed(self.settings, self.database, self.stored, study, inputs, key) as order:
+            content = ResultContent(
+                analysis=replace(analysis_from_json(order.renamed(document)), areas=areas),
+                pictures=pictures_of(document, self.stored),
+                source_keys=[order.source_keys[uid] for uid in inputs],
+                key=key,
+                made_at=datetime.fromisoformat(made_at),
+                predecessor=as_predecessor(former),
+                language=self.settings.report.language,
+            )
+            objects = (*order.copies, *write_result_objects(content, self.stored))
         results.record_result(
             self.database,
             results.MadeResult(
@@ -145,7 +150,8 @@ class Steps:
                 inputs=inputs,
                 made_at=datetime.fromisoformat(made_at),
                 predecessor_uid=report_of(former).sop_instance_uid if former else None,
-                objects=write_result_objects(content, self.stored),
+                objects=objects,
+                filed_under=order.study_instance_uid,
             ),
         )
         return True
