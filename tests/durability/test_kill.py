@@ -42,7 +42,7 @@ POINTS = (
     "service.workflow.steps:Steps.read:after",
     "service.workflow.steps:Steps.measure:before",
     "service.workflow.steps:Steps.measure:after",
-    "service.workflow.steps:write_measurement_report:after",
+    "service.workflow.result_objects:write_measurement_report:after",
     "service.catalogue.results:record_result:before",
     "service.catalogue.results:record_result:after",
     "service.workflow.steps:Steps.report:after",
@@ -124,9 +124,11 @@ class Hospital:
 @pytest.fixture(scope="module")
 def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
     folder = tmp_path_factory.mktemp("hospital")
-    (dicom_port,) = free_ports(1)
+    dicom_port, *of_pacs = free_ports(3)
     modality = Modality("hemiface", "HEMIFACE", dicom_port)
-    pacs = OrthancServer(folder / "orthanc", modalities=[modality])
+    pacs = OrthancServer(
+        folder / "orthanc", modalities=[modality], http_port=of_pacs[0], dicom_port=of_pacs[1]
+    )
     pacs.start()
     node = Node.delivering_to(folder, pacs, {"HEMIFACE_DICOM__PORT": str(dicom_port)})
     node.dicom_port = dicom_port

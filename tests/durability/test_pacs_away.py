@@ -19,9 +19,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.peer, pytest.mark.timeout(300)]
 
 def test_results_arrive_after_the_pacs_is_back_none_lost_none_twice(tmp_path: Path) -> None:
     phantom = write_phantom(tmp_path / "phantom")
-    (dicom_port,) = free_ports(1)
+    dicom_port, *of_pacs = free_ports(3)
     modality = Modality("hemiface", "HEMIFACE", dicom_port)
-    pacs = OrthancServer(tmp_path / "orthanc", modalities=[modality])
+    pacs = OrthancServer(
+        tmp_path / "orthanc", modalities=[modality], http_port=of_pacs[0], dicom_port=of_pacs[1]
+    )
     pacs.start()
     node = Node.delivering_to(tmp_path, pacs, {"HEMIFACE_DICOM__PORT": str(dicom_port)})
     node.dicom_port = dicom_port
