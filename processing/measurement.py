@@ -7,7 +7,7 @@ writer, a page or a script reads it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -149,6 +149,50 @@ class Plane:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """Where something that was measured lies in a picture.
+
+    Parameters
+    ----------
+    name : str
+        Of the mark, unique in its picture, for example ``"cheilion left to midline"``.
+    points_px : tuple of (column, row)
+        A line from point to point, closed where the last is the first; one point
+        alone is a place.
+    quantities : tuple of str
+        The measures that it shows, of `structure`, `region` and `side`.
+    structure, region, side
+        As in `Measurement`; without a side, the measures of either side count.
+
+    Raises
+    ------
+    ValueError
+        If there is no point, or a coordinate is not a finite number.
+    """
+
+    name: str
+    points_px: tuple[tuple[float, float], ...]
+    structure: str
+    quantities: tuple[str, ...] = ()
+    region: str | None = None
+    side: Side | None = None
+
+    def __post_init__(self) -> None:
+        if not self.points_px or not all(math.isfinite(x) for at in self.points_px for x in at):
+            raise ValueError(f"mark {self.name} has no place in its picture ({self.points_px})")
+
+    def shown(self, measurements: Iterable[Measurement]) -> tuple[Measurement, ...]:
+        """The measurements that belong to the mark, in their order."""
+        return tuple(
+            each
+            for each in measurements
+            if each.quantity in self.quantities
+            and (each.structure, each.region) == (self.structure, self.region)
+            and self.side in (None, each.side)
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """A picture made by an analysis.
 
@@ -160,11 +204,14 @@ class Picture:
         One line for a person.
     pixels : (rows, columns, 3) uint8 array
         sRGB.
+    marks : tuple of Mark
+        Where in it the measures lie that it shows.
     """
 
     name: str
     caption: str
     pixels: NDArray[np.uint8] = field(repr=False)
+    marks: tuple[Mark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +282,8 @@ class Analysis:
     areas : mapping of str to SurfacePatch
         Named areas of the surface, for example ``"affected-area"``.
     models : tuple of ColouredModel
+    marks : tuple of Mark
+        Where the measures lie in the photograph that is the first input.
     """
 
     analysis: str
@@ -250,6 +299,7 @@ class Analysis:
     pictures: tuple[Picture, ...] = ()
     areas: Mapping[str, SurfacePatch] = field(default_factory=lambda: MappingProxyType({}))
     models: tuple[ColouredModel, ...] = ()
+    marks: tuple[Mark, ...] = ()
 
     def __post_init__(self) -> None:
         if self.status is not Status.MEASURED and not self.reason:
@@ -342,4 +392,40 @@ def analysis_from_json(data: Mapping[str, Any]) -> Analysis:
         },
         frame=data["frame"],
         quality=tuple(QualityCheck(**each) for each in data["quality"]),
+    )
+
+
+def marks_as_json(marks: Iterable[Mark]) -> list[dict[str, Any]]:
+    """Marks in a form that JSON holds."""
+    return [
+        {
+            "name": each.name,
+            "points": [list(at) for at in each.points_px],
+            "structure": each.structure,
+            "quantities": list(each.quantities),
+            "region": each.region,
+            "side": each.side.value if each.side else None,
+        }
+        for each in marks
+    ]
+
+
+def marks_from_json(data: Sequence[Mapping[str, Any]]) -> tuple[Mark, ...]:
+    """The marks that `marks_as_json` wrote.
+
+    Raises
+    ------
+    KeyError, ValueError
+        If `data` is not in that form.
+    """
+    return tuple(
+        Mark(
+            name=each["name"],
+            points_px=tuple((column, row) for column, row in each["points"]),
+            structure=each["structure"],
+            quantities=tuple(each["quantities"]),
+            region=each["region"],
+            side=Side(each["side"]) if each["side"] else None,
+        )
+        for each in data
     )

@@ -308,6 +308,7 @@ def _measure(
         stored.remove(reading_key)
     document = json.loads(stored.read(f"{folder}/{ANALYSIS_FILE}"))
     texts = document.pop("captions")
+    document.pop("marks", None)
     keys, document["pictures"] = document["pictures"], []
     models, areas = document.pop("models", []), document.pop("areas", {})
     return Outcome(

@@ -1,7 +1,8 @@
 """The coded concepts of the results: what a name of an analysis is in DICOM.
 
 SNOMED CT, DCM, LOINC and UCUM where a code exists, the private scheme 99HEMIFACE
-elsewhere. A new analysis adds its quantities, structures and landmarks here.
+elsewhere. A new analysis adds its quantities, structures and landmarks here. The
+concepts of a report itself are in `report_codes`.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, TypeVar
 
+from dicom_nodes.objects import report_codes
 from dicom_nodes.objects.coded_entries import PRIVATE_SCHEME, Code, private_code
-from processing.measurement import PermanentFault, Side, Status
+from processing.measurement import Measurement, PermanentFault, Side, Status
 
 _T = TypeVar("_T")
 
@@ -126,6 +128,29 @@ QUANTITIES: Final[Mapping[str, Concept]] = MappingProxyType(
         ),
     }
 )
+
+DISPLAYED: Final[Mapping[tuple[str, str | None], Code]] = MappingProxyType(
+    {
+        ("midline_distance", "left"): private_code("MIDLINE_DIST_L", "Left to midline"),
+        ("midline_distance", "right"): private_code("MIDLINE_DIST_R", "Right to midline"),
+        ("rms_asymmetry", None): private_code("RMS_ASYMMETRY", "RMS asymmetry"),
+        ("mean_absolute_asymmetry", None): private_code("MEAN_ASYMMETRY", "Mean asymmetry"),
+        ("p95_asymmetry", None): private_code("P95_ASYMMETRY", "95th percentile of asymmetry"),
+        **dict.fromkeys(
+            (
+                ("volume_discrepancy", "affected area"),
+                ("volume_discrepancy", "affected area, given"),
+            ),
+            private_code("AREA_VOLUME", "Volume of affected area, left minus right"),
+        ),
+    }
+)
+"""Names on pictures, by quantity and its side or region.
+
+Viewers show the name of a number without its modifiers and derivation. Where several
+numbers would read alike, the name on a picture says in one code what the report says
+in several.
+"""
 
 _PARTS: Final[Mapping[str, Code]] = MappingProxyType(
     {
@@ -316,49 +341,6 @@ STATUSES: Final[Mapping[Status, Code]] = MappingProxyType(
 )
 """CID 6042, status of results."""
 
-FINDING_SITE: Final = Code("363698007", "SCT", "Finding Site")
-LATERALITY: Final = Code("272741003", "SCT", "Laterality")
-TOPOGRAPHICAL_MODIFIER: Final = Code("106233006", "SCT", "Topographical modifier")
-ANATOMICAL_POINT: Final = Code("711101009", "SCT", "Anatomical point")
-ABNORMAL_STRUCTURE: Final = Code("49755003", "SCT", "Morphologically Abnormal Structure")
-"""CID 7150, category of a segment."""
-SOURCE_OF_MEASUREMENT: Final = Code("121112", "DCM", "Source of Measurement")
-SURFACE_OF_AREA: Final = private_code("SURFACE_OF_AREA", "Surface of the area that was measured")
-UNCERTAINTY: Final = Code("371884006", "SCT", "+/-, range of measurement uncertainty")
-MEASUREMENT_METHOD: Final = Code("370129005", "SCT", "Measurement Method")
-DERIVATION: Final = Code("121401", "DCM", "Derivation")
-COMMENT: Final = Code("121106", "DCM", "Comment")
-YES: Final = Code("373066001", "SCT", "Yes")
-NO: Final = Code("373067005", "SCT", "No")
-ANALYSIS_STATUS: Final = private_code("ANALYSIS_STATUS", "Status of analysis")
-ANALYSIS_REASON: Final = private_code("ANALYSIS_REASON", "Reason for status of analysis")
-ANALYSIS_INPUT: Final = private_code("ANALYSIS_INPUT", "Input of analysis")
-METHOD_TEXT: Final = private_code("METHOD_TEXT", "Description of measurement method")
-DERIVED_FROM: Final = private_code("DERIVED_FROM", "Derived from")
-QUALITY_CHECK: Final = private_code("QUALITY_CHECK", "Quality check")
-QUALITY_VALUE: Final = private_code("QUALITY_VALUE", "Value of quality check")
-QUALITY_LIMIT: Final = private_code("QUALITY_LIMIT", "Limit of quality check")
-QUALITY_PASSED: Final = private_code("QUALITY_PASSED", "Quality check passed")
-PLANE_NORMAL: Final = (
-    private_code("PLANE_NORMAL_X", "X component of normal of plane"),
-    private_code("PLANE_NORMAL_Y", "Y component of normal of plane"),
-    private_code("PLANE_NORMAL_Z", "Z component of normal of plane"),
-)
-PLANE_OFFSET: Final = private_code("PLANE_OFFSET", "Distance of plane from origin along its normal")
-_OF_THE_REPORT: Final = (
-    ANALYSIS_STATUS,
-    ANALYSIS_REASON,
-    ANALYSIS_INPUT,
-    METHOD_TEXT,
-    DERIVED_FROM,
-    QUALITY_CHECK,
-    QUALITY_VALUE,
-    QUALITY_LIMIT,
-    QUALITY_PASSED,
-    PLANE_OFFSET,
-    SURFACE_OF_AREA,
-)
-
 
 def quantity_concept(quantity: str) -> Concept:
     """The concept of a quantity.
@@ -369,6 +351,13 @@ def quantity_concept(quantity: str) -> Concept:
         If it has none; the message says what to add.
     """
     return _look_up(QUANTITIES, quantity, "QUANTITIES")
+
+
+def displayed_name(measured: Measurement) -> Code:
+    """The name of a measurement on a picture; raises PermanentFault where it has none."""
+    modifier = measured.region or (measured.side.value if measured.side else None)
+    own = DISPLAYED.get((measured.quantity, modifier))
+    return own or quantity_concept(measured.quantity).name
 
 
 def structure_code(structure: str) -> Code:
@@ -430,13 +419,13 @@ def private_codes() -> tuple[Code, ...]:
     """Every concept of the private scheme, for the conformance statement and the tests."""
     tables: tuple[Iterable[Code], ...] = (
         (concept.name for concept in QUANTITIES.values()),
+        DISPLAYED.values(),
         STRUCTURES.values(),
         REGIONS.values(),
         PLANES.values(),
         (area.type for area in AREAS.values()),
         PROCEDURES.values(),
-        _OF_THE_REPORT,
-        PLANE_NORMAL,
+        report_codes.OWN_CODES,
     )
     found = {each for table in tables for each in table if each.scheme == PRIVATE_SCHEME}
     return tuple(sorted(found, key=lambda each: each.value))

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from dicom_nodes.objects.coded_entries import Code, code_item
 from dicom_nodes.objects.content_keyed_uids import content_uid
 from dicom_nodes.objects.foreign_values import foreign_values
-from dicom_nodes.objects.measurement_report import read_sources
+from dicom_nodes.objects.report_document import read_sources
 from dicom_nodes.objects.sop_classes import ENCAPSULATED_PDF
 from dicom_nodes.objects.study_context import apply_identity, study_time_of
 from dicom_nodes.objects.written_object import (

@@ -10,7 +10,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
-from dicom_nodes.objects import codes
+from dicom_nodes.objects import codes, report_codes
 from dicom_nodes.objects.coded_entries import Code, code_of
 from dicom_nodes.objects.foreign_values import FOREIGN_VALUE_FAULTS, foreign_values
 from dicom_nodes.objects.report_words import (
@@ -67,7 +67,7 @@ def read_measurement_report(source: Path | BinaryIO) -> Analysis:
 def _analysis(document: Dataset) -> Analysis:
     measurements = _child(document, _IMAGING_MEASUREMENTS)
     groups = [_Group(each) for each in _children(measurements) if _name(each) == _MEASUREMENT_GROUP]
-    head = next((each for each in groups if each.code(codes.ANALYSIS_STATUS)), None)
+    head = next((each for each in groups if each.code(report_codes.ANALYSIS_STATUS)), None)
     if head is None:
         raise RejectedInput("It is no measurement report of hemiface.")
     name = head.text(_ALGORITHM_NAME)
@@ -79,9 +79,9 @@ def _analysis(document: Dataset) -> Analysis:
     return Analysis(
         analysis=name,
         version=head.text(_ALGORITHM_VERSION),
-        status=_named(codes.STATUSES, head.code(codes.ANALYSIS_STATUS)),
-        reason=head.text(codes.ANALYSIS_REASON) or None,
-        inputs=tuple(_texts(head.item, codes.ANALYSIS_INPUT)),
+        status=_named(codes.STATUSES, head.code(report_codes.ANALYSIS_STATUS)),
+        reason=head.text(report_codes.ANALYSIS_REASON) or None,
+        inputs=tuple(_texts(head.item, report_codes.ANALYSIS_INPUT)),
         measurements=tuple(
             _measurement(each, number) for each in groups for number in each.measurements()
         ),
@@ -125,42 +125,44 @@ class _Group:
     def measurements(self) -> Iterator[Dataset]:
         """The numbers that are quantities of an analysis."""
         for each in _numbers(self.item):
-            if codes.quantity_of(_name(each), _code(each, codes.DERIVATION)) is not None:
+            if codes.quantity_of(_name(each), _code(each, report_codes.DERIVATION)) is not None:
                 yield each
 
 
 def _measurement(group: _Group, number: Dataset) -> Measurement:
-    quantity = codes.quantity_of(_name(number), _code(number, codes.DERIVATION))
+    quantity = codes.quantity_of(_name(number), _code(number, report_codes.DERIVATION))
     value, unit = _value(number)
-    site = _child(group.item, codes.FINDING_SITE)
+    site = _child(group.item, report_codes.FINDING_SITE)
     structure = code_of(site.ConceptCodeSequence[0])
-    side = _code(site, codes.LATERALITY)
-    region = _code(site, codes.TOPOGRAPHICAL_MODIFIER)
-    method = _code(number, codes.MEASUREMENT_METHOD)
+    side = _code(site, report_codes.LATERALITY)
+    region = _code(site, report_codes.TOPOGRAPHICAL_MODIFIER)
+    method = _code(number, report_codes.MEASUREMENT_METHOD)
     return Measurement(
         quantity=quantity or "",
         value=value,
         unit=unit,
-        uncertainty=_value(_child(number, codes.UNCERTAINTY))[0],
-        method=next(iter(_texts(number, codes.METHOD_TEXT)), method.meaning if method else ""),
+        uncertainty=_value(_child(number, report_codes.UNCERTAINTY))[0],
+        method=next(
+            iter(_texts(number, report_codes.METHOD_TEXT)), method.meaning if method else ""
+        ),
         side=_named(codes.SIDES, side) if side is not None else None,
         structure=_named(codes.STRUCTURES, structure)
         if structure != codes.UNSPECIFIED_SITE
         else None,
         region=_named(codes.REGIONS, region) if region is not None else None,
-        derived_from=tuple(_texts(number, codes.DERIVED_FROM)),
+        derived_from=tuple(_texts(number, report_codes.DERIVED_FROM)),
     )
 
 
 def _plane(group: _Group) -> Plane:
-    x, y, z = (group.number(each)[0] for each in codes.PLANE_NORMAL)
-    return Plane((x, y, z), group.number(codes.PLANE_OFFSET)[0])
+    x, y, z = (group.number(each)[0] for each in report_codes.PLANE_NORMAL)
+    return Plane((x, y, z), group.number(report_codes.PLANE_OFFSET)[0])
 
 
 def _quality(group: _Group, check: str) -> QualityCheck:
-    value, unit = group.number(codes.QUALITY_VALUE)
-    limit, _ = group.number(codes.QUALITY_LIMIT)
-    passed = group.code(codes.QUALITY_PASSED) == codes.YES
+    value, unit = group.number(report_codes.QUALITY_VALUE)
+    limit, _ = group.number(report_codes.QUALITY_LIMIT)
+    passed = group.code(report_codes.QUALITY_PASSED) == report_codes.YES
     return QualityCheck(check, value, unit, limit, passed)
 
 

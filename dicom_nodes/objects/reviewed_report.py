@@ -18,7 +18,7 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
-from dicom_nodes.objects import codes
+from dicom_nodes.objects import codes, report_codes
 from dicom_nodes.objects.coded_entries import Code, code_of
 from dicom_nodes.objects.file_structure import SOP_CLASS_UID, FileStructure, uid_text
 from dicom_nodes.objects.report_words import LANDMARK_TRACKING
@@ -118,7 +118,7 @@ def landmark_of(item: Dataset, group: Dataset | None) -> str | None:
     named = [
         (code, _side(each))
         for each in inside
-        if name_of(each) in (_FINDING, codes.FINDING_SITE)
+        if name_of(each) in (_FINDING, report_codes.FINDING_SITE)
         for code in values_of(each)
     ]
     side = next((side for _, side in named if side is not None), None)
@@ -133,7 +133,7 @@ def landmark_of(item: Dataset, group: Dataset | None) -> str | None:
 
 def _side(item: Dataset) -> Side | None:
     for each in item.get("ContentSequence") or ():
-        if name_of(each) == codes.LATERALITY:
+        if name_of(each) == report_codes.LATERALITY:
             for code in values_of(each):
                 return codes.name_of(code, codes.SIDES)
     return None

@@ -14,8 +14,8 @@ from pydicom.sequence import Sequence as DicomSequence
 from dicom_nodes.objects.content_keyed_uids import content_uid
 from dicom_nodes.objects.foreign_values import foreign_values
 from dicom_nodes.objects.header import InstanceHeader
-from dicom_nodes.objects.measurement_report import read_sources
 from dicom_nodes.objects.pixels import add_rgb_pixels
+from dicom_nodes.objects.report_document import read_sources
 from dicom_nodes.objects.sop_classes import SECONDARY_CAPTURE, STRUCTURED_REPORTS
 from dicom_nodes.objects.study_context import (
     apply_identity,

@@ -6,17 +6,19 @@ from typing import Final
 
 VL_PHOTOGRAPHIC_IMAGE: Final = "1.2.840.10008.5.1.4.1.1.77.1.4"
 SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"
+COMPREHENSIVE_SR: Final = "1.2.840.10008.5.1.4.1.1.88.33"
 COMPREHENSIVE_3D_SR: Final = "1.2.840.10008.5.1.4.1.1.88.34"
 STRUCTURED_REPORTS: Final = frozenset(
     {
         COMPREHENSIVE_3D_SR,
         "1.2.840.10008.5.1.4.1.1.88.22",  # enhanced
-        "1.2.840.10008.5.1.4.1.1.88.33",  # comprehensive
+        COMPREHENSIVE_SR,
         "1.2.840.10008.5.1.4.1.1.88.35",  # extensible
     }
 )
 """Classes that may hold measurements and points on an image (TID 1500)."""
 
+KEY_OBJECT_SELECTION: Final = "1.2.840.10008.5.1.4.1.1.88.59"
 ENCAPSULATED_PDF: Final = "1.2.840.10008.5.1.4.1.1.104.1"
 ENCAPSULATED_STL: Final = "1.2.840.10008.5.1.4.1.1.104.3"
 ENCAPSULATED_OBJ: Final = "1.2.840.10008.5.1.4.1.1.104.4"

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from dicom_nodes.objects import codes
+from dicom_nodes.objects import codes, report_codes
 from dicom_nodes.objects.file_structure import FileStructure, read_structure
 from dicom_nodes.objects.foreign_values import FOREIGN_VALUE_FAULTS, foreign_values
 from dicom_nodes.objects.report_words import PLANE_TRACKING
@@ -154,7 +154,10 @@ def _plane(item: Dataset, group: Dataset) -> Plane | None:
         for each in group.get("ContentSequence") or ()
         if each.get("ValueType") == "NUM"
     }
-    wanted = [numbers.get(each, math.nan) for each in (*codes.PLANE_NORMAL, codes.PLANE_OFFSET)]
+    wanted = [
+        numbers.get(each, math.nan)
+        for each in (*report_codes.PLANE_NORMAL, report_codes.PLANE_OFFSET)
+    ]
     x, y, z, offset_mm = wanted
     length = math.sqrt(x * x + y * y + z * z)
     # A comparison with what is no number is false.
@@ -189,7 +192,7 @@ def _scan(report: ReviewedReport) -> str:
     named = [
         reference
         for item, _ in report.items
-        if name_of(item) == codes.SOURCE_OF_MEASUREMENT
+        if name_of(item) == report_codes.SOURCE_OF_MEASUREMENT
         for reference in item.get("ReferencedSOPSequence") or ()
     ]
     evidence = [

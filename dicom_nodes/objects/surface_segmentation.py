@@ -11,13 +11,13 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 
-from dicom_nodes.objects import codes
+from dicom_nodes.objects import codes, report_codes
 from dicom_nodes.objects.coded_entries import code_item, private_scheme_item
 from dicom_nodes.objects.content_keyed_uids import content_uid
 from dicom_nodes.objects.foreign_values import foreign_values
 from dicom_nodes.objects.header import InstanceHeader
-from dicom_nodes.objects.measurement_report import read_sources
-from dicom_nodes.objects.report_content import frame_of, split_frame
+from dicom_nodes.objects.report_context import frame_of, split_frame
+from dicom_nodes.objects.report_document import read_sources
 from dicom_nodes.objects.sop_classes import SURFACE_SEGMENTATION
 from dicom_nodes.objects.study_context import apply_identity, study_time_of
 from dicom_nodes.objects.written_object import (
@@ -122,7 +122,7 @@ def _segment(concept: codes.AreaConcept, analysis: Analysis, scan: InstanceHeade
     segment.SegmentLabel = clean_text(concept.type.meaning, 64)
     segment.SegmentAlgorithmType = "MANUAL" if concept.is_manual else "AUTOMATIC"
     segment.AnatomicRegionSequence = [code_item(codes.FACE)]
-    segment.SegmentedPropertyCategoryCodeSequence = [code_item(codes.ABNORMAL_STRUCTURE)]
+    segment.SegmentedPropertyCategoryCodeSequence = [code_item(report_codes.ABNORMAL_STRUCTURE)]
     segment.SegmentedPropertyTypeCodeSequence = [code_item(concept.type)]
     segment.SurfaceCount = 1
     reference = Dataset()

@@ -27,6 +27,7 @@ from processing.photograph.landmark_uncertainty import (
     outward_uncertainty_px,
     placed_uncertainty_px,
 )
+from processing.photograph.marks import marks_of
 from processing.photograph.midline import CANTHI, Midline
 from processing.photograph.nose_turn import NoseTurn, turn_by_nose
 from processing.photograph.options import PhotographOptions
@@ -241,6 +242,7 @@ def _measured(
         *measurements_of(measured, options.headline),
         *edit_measurements(face.moved_px, edited_px, scale),
     )
+    frame = face_frame(inputs)
     return Analysis(
         analysis=ANALYSIS,
         version=VERSION,
@@ -249,9 +251,8 @@ def _measured(
         measurements=measurements,
         landmarks=face.named,
         quality=checks,
-        pictures=pictures_of(
-            photograph.pixels, face_frame(inputs), measurements, expression.value.capitalize()
-        ),
+        pictures=pictures_of(photograph.pixels, frame, measurements, expression.value.capitalize()),
+        marks=marks_of(face.points_px, frame, measurements),
     )
 
 

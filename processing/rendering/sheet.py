@@ -44,6 +44,15 @@ def font_of(size_px: int) -> Font:
     return ImageFont.load_default(size_px)
 
 
+def title_height_px(rows: int) -> int:
+    """How far below the upper edge of the sheet a surface of so many rows is put."""
+    return round(2.6 * _text_px(rows))
+
+
+def _text_px(rows: int) -> int:
+    return max(12, round(rows / _LINES_OF_TEXT))
+
+
 def begin_sheet(drawn: NDArray[np.uint8], title: str, marks: tuple[str, str]) -> Sheet:
     """Put a drawn surface on a sheet of paper.
 
@@ -57,8 +66,8 @@ def begin_sheet(drawn: NDArray[np.uint8], title: str, marks: tuple[str, str]) ->
         The patient's sides, at the left and right edge of the surface.
     """
     rows, columns = drawn.shape[:2]
-    text_px = max(12, round(rows / _LINES_OF_TEXT))
-    title_height = round(2.6 * text_px)
+    text_px = _text_px(rows)
+    title_height = title_height_px(rows)
     size = (columns + round(6.8 * text_px), rows + title_height)
     image = Image.new("RGB", size, PAPER)
     image.paste(Image.fromarray(drawn), (0, title_height))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageDraw
 
-from processing.measurement import ColouredModel, Picture, Side, SurfacePatch
+from processing.measurement import ColouredModel, Measurement, Picture, SurfacePatch
 from processing.rendering.camera import Camera
 from processing.rendering.coarser_mesh import coarser_mesh
 from processing.rendering.heat_map import (
@@ -18,8 +20,9 @@ from processing.rendering.heat_map import (
     heat_map_pictures,
 )
 from processing.rendering.scene import OffscreenScene
-from processing.rendering.sheet import PAPER, begin_sheet, draw_swatch
+from processing.rendering.sheet import PAPER, begin_sheet, draw_swatch, title_height_px
 from processing.surface.frame import FaceFrame
+from processing.surface.marks import marks_in, midline_mm, vertices_of
 from processing.surface.radial import looked_up
 from processing.surface.regions import AffectedArea
 from processing.surface.results import Measured
@@ -52,13 +55,18 @@ _LINE_PX: Final = 2
 
 
 def symmetry_pictures(
-    measured: Measured, distances_mm: NDArray[np.float64], area: AffectedArea | None
+    measured: Measured,
+    measurements: Sequence[Measurement],
+    distances_mm: NDArray[np.float64],
+    area: AffectedArea | None,
 ) -> tuple[Picture, ...]:
     """Heat maps from five sides, and the plane with the landmarks.
 
     Parameters
     ----------
     measured : Measured
+    measurements : sequence of Measurement
+        Where they lie is marked on the heat map from the front.
     distances_mm : (n,) float64 array
         Of each vertex to the mirrored other side; NaN is drawn grey.
     area : AffectedArea or None
@@ -90,11 +98,13 @@ def symmetry_pictures(
             with_grey=bool(np.isnan(distances_mm).any()),
         )
     camera = _camera(frame, 0.0)
+    marks = marks_in(camera, title_height_px(PICTURE_HEIGHT_PX), measured, measurements, area)
+    front = replace(maps[0], marks=marks)
     with OffscreenScene(
         vertices, triangles, drawn[:, 3:], background=PAPER, ambient=AMBIENT
     ) as scene:
         face = scene.render(camera)
-    return (*maps, _plane_picture(face, camera, measured, with_area=area is not None))
+    return (front, *maps[1:], _plane_picture(face, camera, measured, with_area=area is not None))
 
 
 def symmetry_models(
@@ -149,11 +159,8 @@ def _skin_colours(measured: Measured, area: AffectedArea | None) -> NDArray[np.u
     mesh = measured.mesh
     colours = np.full((len(mesh.vertices_mm), 3), _SKIN_COLOUR, np.uint8)
     if area is not None:
-        of_area = looked_up(area.mask, mesh, measured.maps.frame)
-        is_left = mesh.vertices_mm @ measured.plane.normal > measured.plane.offset_mm
-        is_affected = is_left == (area.side is Side.LEFT)
-        colours[of_area & is_affected] = _AREA_COLOUR
-        colours[of_area & ~is_affected] = _MIRRORED_COLOUR
+        colours[looked_up(area.mask, mesh, measured.maps.frame)] = _MIRRORED_COLOUR
+        colours[vertices_of(measured, area)] = _AREA_COLOUR
     return colours
 
 
@@ -163,7 +170,7 @@ def _plane_picture(
     sheet = begin_sheet(face, "Midsagittal plane and landmarks", ("R", "L"))
     pen = ImageDraw.Draw(sheet.image)
     below_title = np.array([0.0, sheet.legend_top])
-    crossings = _midline(measured)
+    crossings = midline_mm(measured)
     ends = camera.project(crossings).reshape(-1, 2, 2) + below_title
     _draw_lines(pen, ends, _PLANE_COLOUR)
     places = np.array(list(measured.landmarks_mm.values()))
@@ -180,25 +187,6 @@ def _plane_picture(
         "(yellow) with its mirror image (pale yellow) where there is one, from the front",
         pixels=np.asarray(sheet.image, np.uint8),
     )
-
-
-def _midline(measured: Measured) -> NDArray[np.float64]:
-    """Where the triangles of the measured face cross the midsagittal plane, (k, 2, 3)."""
-    mesh, plane = measured.mesh, measured.plane
-    triangles = mesh.triangles[measured.in_face[mesh.triangles].all(axis=1)]
-    height = mesh.vertices_mm @ plane.normal - plane.offset_mm
-    above = height[triangles] > 0
-    crossed = above.any(axis=1) & ~above.all(axis=1)
-    triangles, above = triangles[crossed], above[crossed]
-    # The corner that is alone on its side, and from it the two edges that cross.
-    alone = np.argmax(above == (above.sum(axis=1) == 1)[:, None], axis=1)
-    rows = np.arange(len(triangles))
-    start = triangles[rows, alone]
-    ends = np.stack([triangles[rows, (alone + step) % 3] for step in (1, 2)], axis=1)
-    part = (height[start][:, None] / (height[start][:, None] - height[ends]))[..., None]
-    from_corner = mesh.vertices_mm[start][:, None]
-    segments: NDArray[np.float64] = from_corner * (1 - part) + mesh.vertices_mm[ends] * part
-    return segments
 
 
 def _draw_lines(

@@ -118,7 +118,7 @@ def _analysis(surface: Surface, measured: Measured, checks: tuple[QualityCheck, 
         planes={"midsagittal": Plane(_triple(plane.normal), plane.offset_mm)},
         frame=surface.frame,
         quality=checks,
-        pictures=symmetry_pictures(measured, distances, area),
+        pictures=symmetry_pictures(measured, measurements, distances, area),
         areas=areas,
         models=symmetry_models(measured, distances, area),
     )

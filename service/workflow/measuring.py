@@ -17,7 +17,7 @@ from typing import Any
 from PIL import Image
 
 from processing.glb_encoding import encode_glb
-from processing.measurement import Analysis, Picture, analysis_as_json
+from processing.measurement import Analysis, Picture, analysis_as_json, marks_as_json
 from service.analyses import Instruments, analysis_named, measure_inputs
 from service.catalogue.stored_bytes import StoredBytes
 from service.workflow.keys import ANALYSIS_FILE as ANALYSIS_FILE
@@ -83,8 +83,14 @@ def _measure(task: MeasureTask, stored: StoredBytes, instruments: Instruments) -
         stored.write(key, as_png(picture))
     document = analysis_as_json(analysis, keys)
     document["captions"] = [
-        {"name": picture.name, "caption": picture.caption} for picture in analysis.pictures
+        {
+            "name": picture.name,
+            "caption": picture.caption,
+            "marks": marks_as_json(picture.marks),
+        }
+        for picture in analysis.pictures
     ]
+    document["marks"] = marks_as_json(analysis.marks)
     document |= _solids(analysis, task.folder, stored)
     stored.write(f"{task.folder}/{ANALYSIS_FILE}", json.dumps(document).encode())
 

@@ -17,11 +17,16 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
+from dicom_nodes.objects.display_report import write_display_report
+from dicom_nodes.objects.key_object_selection import write_key_object_selection
 from dicom_nodes.objects.measurement_report import Predecessor, write_measurement_report
+from dicom_nodes.objects.report_codes import DISPLAY_REPORT, KEY_PICTURES
+from dicom_nodes.objects.report_document import Parts, WrittenPicture
 from dicom_nodes.objects.secondary_capture import write_secondary_capture
 from dicom_nodes.objects.surface_segmentation import write_surface_segmentation
 from dicom_nodes.objects.written_object import WrittenObject
-from processing.measurement import Analysis, Picture, SurfacePatch
+from processing.measurement import Analysis, Picture, SurfacePatch, marks_from_json
+from processing.normal_ranges import normal_range_of
 from service.catalogue.results import MadeObject, MadeResult
 from service.catalogue.stored_bytes import StoredBytes
 from service.query_facts import made_facts
@@ -99,7 +104,8 @@ def pictures_of(document: Mapping[str, Any], stored: StoredBytes) -> Iterator[Pi
     for key, text in zip(document["pictures"], document["captions"], strict=True):
         with Image.open(io.BytesIO(stored.read(key))) as image:
             pixels = np.asarray(image.convert("RGB"))
-        yield Picture(text["name"], text["caption"], pixels)
+        marks = marks_from_json(text.get("marks", ()))
+        yield Picture(text["name"], text["caption"], pixels, marks)
 
 
 def areas_of(document: Mapping[str, Any], stored: StoredBytes) -> dict[str, SurfacePatch]:
@@ -130,33 +136,46 @@ def _written(
     content: ResultContent, sources: Sequence[Path], folder: Path
 ) -> dict[str, WrittenObject]:
     """The files of all objects by their roles; the report is the first that is sent."""
+    analysis, key, made_at = content.analysis, content.key, content.made_at
     areas = _areas(content, sources, folder)
+    drawn = tuple(content.pictures)
+    pictures = _pictures(content, drawn, sources, folder)
+    display = write_display_report(
+        analysis, sources, pictures, folder / "display.dcm", key=key, made_at=made_at
+    )
+    key_objects = write_key_object_selection(
+        analysis, sources, pictures, folder / "key-objects.dcm", key=key, made_at=made_at
+    )
+    companions = {DISPLAY_REPORT: display, KEY_PICTURES: key_objects}
     report = write_measurement_report(
-        content.analysis,
+        analysis,
         sources,
         folder / "report.dcm",
-        key=content.key,
-        made_at=content.made_at,
+        key=key,
+        made_at=made_at,
         predecessor=content.predecessor,
-        areas=areas,
+        normal_range_of=normal_range_of,
+        parts=Parts(areas, pictures, {code: each for code, each in companions.items() if each}),
     )
-    pictures = tuple(content.pictures)
     pages = write_result_pdf(
-        content.analysis,
-        pictures,
+        analysis,
+        drawn,
         sources,
         folder / "pages.dcm",
-        key=content.key,
-        made_at=content.made_at,
+        key=key,
+        made_at=made_at,
         language=content.language,
         report=report,
     )
-    return {
+    objects = {
         REPORT_ROLE: report,
+        "display": display,
+        "key-objects": key_objects,
         PAGES_ROLE: pages,
         **{f"area-{name}": each for name, each in areas.items()},
-        **_pictures(content, pictures, sources, folder),
+        **{f"picture-{number}": each.written for number, each in enumerate(pictures, start=1)},
     }
+    return {role: each for role, each in objects.items() if each is not None}
 
 
 def _areas(
@@ -176,10 +195,11 @@ def _areas(
 
 
 def _pictures(
-    content: ResultContent, pictures: Sequence[Picture], sources: Sequence[Path], folder: Path
-) -> dict[str, WrittenObject]:
-    return {
-        f"picture-{number}": write_secondary_capture(
+    content: ResultContent, drawn: Sequence[Picture], sources: Sequence[Path], folder: Path
+) -> list[WrittenPicture]:
+    written: list[WrittenPicture] = []
+    for number, picture in enumerate(drawn, start=1):
+        capture = write_secondary_capture(
             picture,
             content.analysis,
             sources,
@@ -188,5 +208,6 @@ def _pictures(
             made_at=content.made_at,
             number=number,
         )
-        for number, picture in enumerate(pictures, start=1)
-    }
+        rows, columns = picture.pixels.shape[:2]
+        written.append(WrittenPicture(capture, picture.name, rows, columns, picture.marks))
+    return written

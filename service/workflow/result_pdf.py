@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dicom_nodes.objects.encapsulated_pdf import write_encapsulated_pdf
 from dicom_nodes.objects.header import InstanceHeader
-from dicom_nodes.objects.measurement_report import read_sources
+from dicom_nodes.objects.report_document import read_sources
 from dicom_nodes.objects.study_context import study_time_of
 from dicom_nodes.objects.written_object import WrittenObject, software_version
 from processing.measurement import Analysis, Picture

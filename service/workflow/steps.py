@@ -16,6 +16,7 @@ from processing.measurement import (
     Status,
     analysis_as_json,
     analysis_from_json,
+    marks_from_json,
 )
 from service.analyses import analysis_named, instance_of
 from service.catalogue import results, studies
@@ -121,6 +122,7 @@ class Steps:
             return True
         document = json.loads(self.stored.read(f"work/{key}/{ANALYSIS_FILE}"))
         areas = areas_of(document, self.stored)
+        marks = marks_from_json(document.get("marks", ()))
         analysis = analysis_from_json(document)
         inputs = tuple(dict.fromkeys(map(instance_of, analysis.inputs)))
         former = self._former_result(study_instance_uid, analysis)
@@ -129,7 +131,9 @@ class Steps:
         study = self._study(study_instance_uid)
         with filed(self.settings, self.database, self.stored, study, inputs, key) as order:
             content = ResultContent(
-                analysis=replace(analysis_from_json(order.renamed(document)), areas=areas),
+                analysis=replace(
+                    analysis_from_json(order.renamed(document)), areas=areas, marks=marks
+                ),
                 pictures=pictures_of(document, self.stored),
                 source_keys=[order.source_keys[uid] for uid in inputs],
                 key=key,

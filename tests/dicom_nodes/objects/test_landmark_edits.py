@@ -16,7 +16,8 @@ from dicom_nodes.objects.coded_entries import Code, code_item
 from dicom_nodes.objects.header import read_header
 from dicom_nodes.objects.landmark_edits import read_landmark_edits
 from dicom_nodes.objects.measurement_report import write_measurement_report
-from dicom_nodes.objects.report_content import EDIT_DISTANCE, PLACED_BY_REVIEWER
+from dicom_nodes.objects.report_content import PLACED_BY_REVIEWER
+from dicom_nodes.objects.report_context import EDIT_DISTANCE
 from dicom_nodes.objects.report_reader import read_measurement_report
 from processing.inputs import LandmarkEdits, Photograph
 from processing.measurement import Analysis, Measurement, RejectedInput, Side

@@ -17,6 +17,7 @@ from pydicom import dcmread
 from dicom_nodes.objects.encapsulated_model import write_encapsulated_model
 from dicom_nodes.objects.header import read_header
 from dicom_nodes.objects.measurement_report import Predecessor, write_measurement_report
+from dicom_nodes.objects.report_document import Parts
 from dicom_nodes.objects.secondary_capture import write_secondary_capture
 from dicom_nodes.objects.study_context import StudyIdentity, identity_of
 from dicom_nodes.objects.surface_segmentation import write_surface_segmentation
@@ -163,7 +164,7 @@ def _write_surface_report(
         written["surface-report"],
         key="b",
         made_at=made_at,
-        areas=areas,
+        parts=Parts(areas=areas),
         series_number=9107,
     )
 

@@ -10,10 +10,11 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from dicom_nodes.objects import codes
+from dicom_nodes.objects import report_codes
 from dicom_nodes.objects.coded_entries import Code, code_item
 from dicom_nodes.objects.header import read_header
 from dicom_nodes.objects.measurement_report import write_measurement_report
+from dicom_nodes.objects.report_document import Parts
 from dicom_nodes.objects.surface_edits import read_surface_edits
 from dicom_nodes.objects.surface_segmentation import write_surface_segmentation
 from processing.inputs import SurfaceEdits
@@ -39,7 +40,7 @@ def report(tmp_path: Path, model: Path, surface_analysis: Analysis, made_at: dat
     )
     out = tmp_path / "report.dcm"
     areas = {"affected-area": area}
-    write_measurement_report(analysis, [model], out, key=KEY, made_at=made_at, areas=areas)
+    write_measurement_report(analysis, [model], out, key=KEY, made_at=made_at, parts=Parts(areas))
     return out
 
 
@@ -179,7 +180,7 @@ def _skewed(document: Dataset) -> None:
     _given_plane(document)
     for group in _groups(document, "plane "):
         for each in group.ContentSequence:
-            if each.ConceptNameCodeSequence[0].CodeValue == codes.PLANE_NORMAL[0].value:
+            if each.ConceptNameCodeSequence[0].CodeValue == report_codes.PLANE_NORMAL[0].value:
                 each.MeasuredValueSequence[0].NumericValue = "7"
                 del each.MeasuredValueSequence[0].FloatingPointValue
 

@@ -10,6 +10,7 @@ from pydicom import dcmread
 
 from dicom_nodes.objects.header import read_header
 from dicom_nodes.objects.measurement_report import write_measurement_report
+from dicom_nodes.objects.report_document import Parts
 from dicom_nodes.objects.report_reader import read_measurement_report
 from dicom_nodes.objects.surface_segmentation import write_surface_segmentation
 from processing.measurement import Analysis, Measurement, PermanentFault, SurfacePatch
@@ -110,7 +111,7 @@ def test_report_refers_to_the_area_at_its_measures_and_lists_it_as_evidence(
         tmp_path / "report.dcm",
         key="k",
         made_at=made_at,
-        areas={"affected-area": area},
+        parts=Parts(areas={"affected-area": area}),
     )
     document = dcmread(report.path)
     evidence = {

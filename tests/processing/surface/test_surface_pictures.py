@@ -3,6 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from scipy.ndimage import binary_dilation
 
 from processing.measurement import Analysis
 from processing.phantom.phantom import Phantom
@@ -85,3 +87,43 @@ def test_model_is_the_scan_in_the_colours_of_the_heat_map(
     assert left[excess > 60].mean() > 30
     assert left[excess < -60].mean() < -30
     assert (model.colours == NOT_MEASURED).all(axis=1).any()
+
+
+def _outline(analysis: Analysis, name: str) -> NDArray[np.bool_]:
+    """What a mark of the heat map from the front encloses, as a mask of the picture."""
+    (front,) = [each for each in analysis.pictures if each.name == "heat-map-front"]
+    (mark,) = [each for each in front.marks if each.name == name]
+    mask = Image.new("1", front.pixels.shape[1::-1])
+    ImageDraw.Draw(mask).polygon(list(mark.points_px), fill=1)
+    return np.asarray(mask)[:, :PICTURE_WIDTH_PX]
+
+
+def test_the_outline_of_the_affected_area_encloses_what_is_blue(
+    measured_phantom: Analysis,
+) -> None:
+    pixels = _face(measured_phantom, "heat-map-front")
+    blue = pixels[..., 2] - pixels[..., 0] > 60
+    inside = _outline(measured_phantom, "affected area")
+    assert (blue & inside).sum() > 0.95 * blue.sum()
+    assert inside.sum() < 3 * blue.sum()
+
+
+def test_marks_show_measures_and_lie_on_the_drawn_face(measured_phantom: Analysis) -> None:
+    (front,) = [each for each in measured_phantom.pictures if each.name == "heat-map-front"]
+    on_paper = (_face(measured_phantom, "heat-map-front") < 250).any(axis=2)
+    drawn = binary_dilation(on_paper, iterations=2)  # an outline may run along the silhouette
+    names = [each.name for each in front.marks]
+    assert {"face", "midline", "cheilion", "exocanthion", "chin"} <= set(names)
+    assert len(set(names)) == len(names)
+    for mark in front.marks:
+        assert mark.shown(measured_phantom.measurements)
+        columns, rows = np.array(mark.points_px).round().astype(int).T
+        assert drawn[rows, columns].mean() > 0.95
+
+
+def test_the_face_is_outlined_as_widely_as_it_is_coloured(measured_phantom: Analysis) -> None:
+    pixels = _face(measured_phantom, "heat-map-front")
+    coloured = np.ptp(pixels, axis=2) > 40
+    inside = _outline(measured_phantom, "face")
+    assert (coloured & inside).sum() > 0.95 * coloured.sum()
+    assert 0.3 < inside.mean() < 0.7
