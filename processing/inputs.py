@@ -192,3 +192,66 @@ class Surface:
     colours: NDArray[np.uint8] | None = field(default=None, repr=False)
     texture: Texture | None = None
     edits: SurfaceEdits | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A volume of MR, CT or PET, as its source sampled it.
+
+    Parameters
+    ----------
+    values : (slices, rows, columns) float32 array
+        In `unit`.
+    affine : (4, 4) float64 array
+        From (column, row, slice, 1) to DICOM patient LPS in mm. Its third column is
+        not perpendicular to the others where the gantry was tilted.
+    modality : str
+        ``MR``, ``CT`` or ``PT``.
+    unit : str
+        UCUM: ``[hnsf'U]`` of CT, ``Bq/mL`` of PET where the source says so, ``1`` of
+        values without a unit.
+    source : str
+        Series Instance UID.
+    part : str
+        What tells it from the other volumes of its series, for a person, such as
+        ``echo time 80 ms``; empty where there is one volume only.
+    frame : str, optional
+        Frame of Reference UID.
+    description : str
+        What the series is, in the words of the source.
+    instances : tuple of str
+        SOP Instance UIDs, each once, from the first slice to the last.
+    notes : tuple of str
+        What a reader should know: a tilted gantry, slices that came twice.
+    suv_per_unit : float, optional
+        Standardized uptake value by body weight (g/mL) of one `unit`; PET only.
+    no_suv_reason : str, optional
+        Why there is no `suv_per_unit`; None of other modalities.
+    """
+
+    values: NDArray[np.float32] = field(repr=False)
+    affine: NDArray[np.float64] = field(repr=False)
+    modality: str
+    unit: str
+    source: str
+    part: str = ""
+    frame: str | None = None
+    description: str = ""
+    instances: tuple[str, ...] = field(default=(), repr=False)
+    notes: tuple[str, ...] = ()
+    suv_per_unit: float | None = None
+    no_suv_reason: str | None = None
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Distance of two columns, of two rows, and of two slices along their stack."""
+        across, down, through = np.linalg.norm(self.affine[:3, :3], axis=0)
+        return float(across), float(down), float(through)
+
+    @property
+    def tilt_deg(self) -> float:
+        """Angle between the stack of slices and the perpendicular of a slice."""
+        across, down, through = self.affine[:3, :3].T
+        normal = np.cross(across, down)
+        cosine = abs(normal @ through) / (np.linalg.norm(normal) * np.linalg.norm(through))
+        return float(np.degrees(np.arccos(min(1.0, float(cosine)))))

@@ -63,6 +63,11 @@ _COLOURS: Final = frozenset(
 )
 
 
+def decoding_plugin(transfer_syntax_uid: str) -> str:
+    """The decoder of pydicom that takes a transfer syntax; empty where it may choose."""
+    return _DECODERS.get(transfer_syntax_uid, "")
+
+
 def check_is_readable(dataset: Dataset, header: InstanceHeader) -> None:
     """Refuse what no decoder here takes, by its name.
 

@@ -59,3 +59,24 @@ SURFACE_MESHES: Final = frozenset(
     {SURFACE_SCAN_MESH, SURFACE_SCAN_POINT_CLOUD, SURFACE_SEGMENTATION}
 )
 """Classes that carry a surface as attributes (PS3.3 C.27 and C.29)."""
+
+VOLUME_SLICES: Final = frozenset(
+    {
+        "1.2.840.10008.5.1.4.1.1.2",  # CT
+        "1.2.840.10008.5.1.4.1.1.4",  # MR
+        "1.2.840.10008.5.1.4.1.1.128",  # PET
+    }
+)
+"""Classes of which each instance is one slice."""
+
+ENHANCED_VOLUMES: Final = frozenset(
+    {
+        "1.2.840.10008.5.1.4.1.1.2.1",  # enhanced CT
+        "1.2.840.10008.5.1.4.1.1.2.2",  # legacy converted enhanced CT
+        "1.2.840.10008.5.1.4.1.1.4.1",  # enhanced MR
+        "1.2.840.10008.5.1.4.1.1.4.4",  # legacy converted enhanced MR
+        "1.2.840.10008.5.1.4.1.1.130",  # enhanced PET
+        "1.2.840.10008.5.1.4.1.1.128.1",  # legacy converted enhanced PET
+    }
+)
+"""Classes whose frames are slices, each with functional groups (PS3.3 C.7.6.16)."""
