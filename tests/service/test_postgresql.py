@@ -11,15 +11,20 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from dicom_nodes.network.query import Level, Question
 from service.catalogue import arrivals, results, studies
-from service.catalogue.database import Database
+from service.catalogue.database import Database, migrate, open_database
+from service.catalogue.queries import answers, supported_keys
 from service.demo_orthanc import free_ports
 from service.settings import CompletionSettings, DatabaseSettings, Settings
 from service.workflow import engine
 from service.workflow.engine import EngineClient
 from tests.peers.programs import required
+from tests.service.catalogue.holdings import make_result
+from tests.service.catalogue.test_queries import MATCHES, found, hold_three
 from tests.service.catalogue.test_studies import FACTS, catalogued, made, receive
 from tests.service.workflow.test_engine import RememberingSteps, wait_for
 
@@ -101,6 +106,25 @@ def test_the_catalogue_keeps_what_it_is_given(database: Database) -> None:
     results.record_delivery(database, "1", "PACS")
     results.beat(database, "slot")
     assert [each.status for each in results.results_of_study(database, "1.2.1")] == ["measured"]
+
+
+def test_queries_are_answered_as_from_sqlite(url: str, tmp_path: Path) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE queries")
+    settings = Settings(
+        data_folder=tmp_path, database=DatabaseSettings(url=f"{url.rpartition('/')[0]}/queries")
+    )
+    migrate(settings)
+    with closing(open_database(settings)) as database:
+        hold_three(database)
+        for keys, expected in MATCHES:
+            assert found(database, Level.STUDY, **keys) == expected, keys
+        make_result(database)
+        assert found(database, Level.IMAGE, InstanceNumber="1", Modality="SR") == ["2.25.1"]
+        for level in Level:
+            keywords = supported_keys(level)
+            for answer in answers(database, Question(level, dict.fromkeys(keywords, ""))):
+                assert answer.keys() == keywords
 
 
 def test_a_study_goes_its_whole_way(settings: Settings, database: Database) -> None:
