@@ -33,7 +33,6 @@ from service.catalogue.key_matching import (
 from service.catalogue.models import (
     Instance,
     Patient,
-    Result,
     ResultObject,
     Series,
     Study,
@@ -319,8 +318,10 @@ _RECEIVED: Final = _Source(
 )
 _MADE: Final = _Source(
     row=ResultObject.id.expression,
-    joined=sa.join(ResultObject, Result, ResultObject.result_row == Result.id)
-    .join(Series, ResultObject.series_instance_uid == Series.series_instance_uid)
+    # By its series: a result may be filed under another study than that of its inputs.
+    joined=sa.join(
+        ResultObject, Series, ResultObject.series_instance_uid == Series.series_instance_uid
+    )
     .join(Study, Series.study_row == Study.id)
     .join(Patient, Study.patient_row == Patient.id),
     keys=_image_keys(

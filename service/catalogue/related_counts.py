@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from dicom_nodes.network.query import Level
 from service.catalogue.key_matching import Column, Condition, Match, match_text, match_uid
-from service.catalogue.models import Instance, Result, ResultObject, Series, Study
+from service.catalogue.models import Instance, ResultObject, Series, Study
 
 Fetch = Callable[[sa.Select[Any]], Sequence[Mapping[str, Any]]]
 Values = Mapping[int, "str | int | tuple[str, ...]"]
@@ -100,15 +100,14 @@ def _has_sop_class(study: Column, value: str, dialect: str) -> Condition:
         match_uid(Instance.sop_class_uid.expression, value, dialect), is_found()
     )
     made = (
-        sa.select(Result.study_row)
-        .join(ResultObject, ResultObject.result_row == Result.id)
+        sa.select(Series.study_row)
+        .join(ResultObject, ResultObject.series_instance_uid == Series.series_instance_uid)
         .where(match_uid(ResultObject.sop_class_uid.expression, value, dialect))
     )
     return sa.or_(study.in_(received), study.in_(made))
 
 
-_MADE: Final = sa.join(ResultObject, Result, ResultObject.result_row == Result.id)
-_MADE_IN_SERIES: Final = sa.join(
+_MADE: Final = sa.join(
     ResultObject, Series, ResultObject.series_instance_uid == Series.series_instance_uid
 )
 
@@ -132,7 +131,7 @@ COMPUTED: Final[Mapping[str, ComputedKey]] = {
                 sa.join(Study, Instance, Instance.study_row == Study.id),
                 is_found(),
             ),
-            _counted(Study.patient_row.expression, _MADE.join(Study, Result.study_row == Study.id)),
+            _counted(Study.patient_row.expression, _MADE.join(Study, Series.study_row == Study.id)),
         ),
     ),
     "NumberOfStudyRelatedSeries": ComputedKey(
@@ -142,7 +141,7 @@ COMPUTED: Final[Mapping[str, ComputedKey]] = {
         Level.STUDY,
         _numbers(
             _counted(Instance.study_row.expression, Instance.__table__, is_found()),
-            _counted(Result.study_row.expression, _MADE),
+            _counted(Series.study_row.expression, _MADE),
         ),
     ),
     "ModalitiesInStudy": ComputedKey(
@@ -161,7 +160,7 @@ COMPUTED: Final[Mapping[str, ComputedKey]] = {
                 Instance.__table__,
                 is_found(),
             ),
-            _distinct(Result.study_row.expression, ResultObject.sop_class_uid.expression, _MADE),
+            _distinct(Series.study_row.expression, ResultObject.sop_class_uid.expression, _MADE),
         ),
         _has_sop_class,
     ),
@@ -169,7 +168,7 @@ COMPUTED: Final[Mapping[str, ComputedKey]] = {
         Level.SERIES,
         _numbers(
             _counted(Instance.series_row.expression, Instance.__table__, is_found()),
-            _counted(Series.id.expression, _MADE_IN_SERIES),
+            _counted(Series.id.expression, _MADE),
         ),
     ),
 }

@@ -42,7 +42,12 @@ def catalogue(database: Database, catalogued: Catalogued) -> None:
     studies.record(database, [catalogued])
 
 
-def make_result(database: Database, uid: str = "2.25.1", study: str = "1.2.1") -> MadeObject:
+def make_result(
+    database: Database,
+    uid: str = "2.25.1",
+    study: str = "1.2.1",
+    filed_under: str | None = None,
+) -> MadeObject:
     """A result of a study with one report."""
     report = MadeObject(
         uid, REPORT_CLASS, f"{uid}.0", "report", f"results/{uid}/report.dcm", REPORT_HEADER
@@ -60,6 +65,7 @@ def make_result(database: Database, uid: str = "2.25.1", study: str = "1.2.1") -
             made_at=datetime.now(UTC),
             predecessor_uid=None,
             objects=(report,),
+            filed_under=filed_under,
         ),
     )
     return report

@@ -231,6 +231,17 @@ def test_a_result_that_the_archive_sent_back_is_found_once(held: Database) -> No
     assert keys == {"1.1": "instances/1.1.dcm", "2.25.1": "results/2.25.1/report.dcm"}
 
 
+def test_a_result_is_found_in_the_study_under_which_it_was_filed(held: Database) -> None:
+    make_result(held, filed_under="1.2.2")
+    assert found(held, Level.IMAGE, StudyInstanceUID="1.2.1") == ["1.1"]
+    assert found(held, Level.IMAGE, StudyInstanceUID="1.2.2") == ["1.2", "2.25.1"]
+    asked = {"NumberOfStudyRelatedInstances": "", "ModalitiesInStudy": "SR"}
+    (study,) = answers(held, Question(Level.STUDY, asked))
+    assert study["StudyInstanceUID"] == "1.2.2"
+    assert study["NumberOfStudyRelatedInstances"] == 2
+    assert found(held, Level.STUDY, SOPClassesInStudy=REPORT_CLASS) == ["1.2.2"]
+
+
 def test_an_instance_that_cannot_be_used_is_not_found(held: Database) -> None:
     catalogue(
         held, Catalogued(receive(held, "1.9"), FACTS, {}, "The file is truncated.", own=False)
