@@ -96,15 +96,17 @@ def _has_modality(study: Column, value: str, dialect: str) -> Condition:
 
 
 def _has_sop_class(study: Column, value: str, dialect: str) -> Condition:
-    received = sa.select(Instance.study_row).where(
-        match_uid(Instance.sop_class_uid.expression, value, dialect), is_found()
+    received = sa.exists().where(
+        Instance.study_row == study,
+        match_uid(Instance.sop_class_uid.expression, value, dialect),
+        is_found(),
     )
-    made = (
-        sa.select(Series.study_row)
-        .join(ResultObject, ResultObject.series_instance_uid == Series.series_instance_uid)
-        .where(match_uid(ResultObject.sop_class_uid.expression, value, dialect))
+    made = sa.exists().where(
+        Series.study_row == study,
+        ResultObject.series_instance_uid == Series.series_instance_uid,
+        match_uid(ResultObject.sop_class_uid.expression, value, dialect),
     )
-    return sa.or_(study.in_(received), study.in_(made))
+    return sa.or_(received.correlate_except(Instance), made.correlate_except(Series, ResultObject))
 
 
 _MADE: Final = sa.join(
