@@ -52,6 +52,7 @@ def configure_logging(form: Literal["console", "json"], part: str) -> None:
     for name in (
         "alembic",
         "dbos",
+        "fontTools",
         "highdicom",
         "httpcore",
         "httpx",
@@ -59,6 +60,7 @@ def configure_logging(form: Literal["console", "json"], part: str) -> None:
         "uvicorn",
     ):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # pydicom's warnings quote values of the dataset.
-    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    # Their warnings quote values of the dataset, and characters of a page.
+    for name in ("fpdf", "pydicom"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     structlog.contextvars.bind_contextvars(part=part)

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import io
 import logging
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pypdfium2
@@ -28,6 +31,7 @@ from service.result_pages.page_content import NormalRangeOf, Subject
 from service.result_pages.pages import result_pages
 from service.result_pages.words import Language
 
+REPOSITORY = Path(__file__).resolve().parents[3]
 MADE_AT = datetime(2026, 1, 14, 9, 30, tzinfo=UTC)
 SUBJECT = Subject("Wang, Xiaodong (王小东)", "0012345", "19900501", "M", "20260113", "A2026-1")
 PICTURE = Picture("heat-map-front", "From the front", np.full((300, 400, 3), 90, np.uint8))
@@ -199,6 +203,18 @@ def test_a_character_without_a_glyph_is_marked_and_reaches_no_log(
     assert "□□□" in first
     assert "stands for a character that this page cannot show" in first
     assert not [each for each in caplog.records if "홍" in each.getMessage()]
+
+
+def test_drawing_writes_nothing_into_the_logs_of_the_node() -> None:
+    """The library of fonts tells which glyphs it keeps: those of a patient's name."""
+    script = (
+        "from service.log import configure_logging; configure_logging('json', 'test');"
+        "from tests.service.result_pages.test_pages import drawn; drawn()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
 
 
 def test_text_that_is_too_long_stays_on_the_page() -> None:
