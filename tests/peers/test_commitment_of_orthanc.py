@@ -120,8 +120,8 @@ def report(pacs: OrthancServer, path: str) -> dict:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
-def test_the_node_commits_itself_to_what_orthanc_sent(
+@pytest.mark.timeout(400)
+def test_the_node_and_orthanc_commit_themselves_to_what_they_sent_each_other(
     start_orthanc: Callable[..., OrthancServer], tmp_path: Path
 ) -> None:
     pacs = start_orthanc()
@@ -145,5 +145,13 @@ def test_the_node_commits_itself_to_what_orthanc_sent(
         failures = report(pacs, bad)["Failures"]
         reasons = {each["SOPInstanceUID"]: each["FailureReason"] for each in failures}
         assert reasons == {images[0].SOPInstanceUID: 0x0119, images[1].SOPInstanceUID: 0x0112}
+
+        # The worker asks, a receiver takes the report, and the page tells.
+        def how_confirmed() -> list[str]:
+            found = node.deliveries(images[0].StudyInstanceUID)
+            return [each["detail"] for each in found if each["state"] == "confirmed"]
+
+        wait_until(lambda: bool(how_confirmed()), 150, "the result is confirmed")
+        assert all(each.startswith("storage commitment for all") for each in how_confirmed())
     finally:
         node.kill()
