@@ -180,7 +180,14 @@ def _report_here(
         _LOGGER.warning("no report on the same association: %s", fault)
     finally:
         if not is_reported:
-            book.report_elsewhere(number)
+            _report_elsewhere(book, number)
+
+
+def _report_elsewhere(book: CommitmentBook, number: int) -> None:
+    try:
+        book.report_elsewhere(number)
+    except TransientFault as fault:
+        _LOGGER.warning("a report is not hurried, but will be sent when it is due: %s", fault)
 
 
 def _event_report(

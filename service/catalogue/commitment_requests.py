@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -68,45 +69,40 @@ def record_request(
     TransientFault
         If too many requests of this peer wait, or the database did not take the row.
     """
-    try:
-        with database.sessions.begin() as session:
-            now = datetime.now(UTC)
-            session.execute(
-                sa.delete(CommitmentRequest).where(
-                    CommitmentRequest.reported_at < now - _REMEMBERED
+    with _faults_as_transient(), database.sessions.begin() as session:
+        now = datetime.now(UTC)
+        session.execute(
+            sa.delete(CommitmentRequest).where(CommitmentRequest.reported_at < now - _REMEMBERED)
+        )
+        row = session.scalar(
+            sa.select(CommitmentRequest)
+            .where(CommitmentRequest.calling_ae_title == calling_ae_title)
+            .where(CommitmentRequest.transaction_uid == transaction_uid)
+        )
+        if row is None:
+            if _open_requests(session, calling_ae_title) >= MOST_OPEN_REQUESTS:
+                raise TransientFault(
+                    f"{MOST_OPEN_REQUESTS} requests for commitment wait for their reports"
                 )
+            row = CommitmentRequest(
+                calling_ae_title=calling_ae_title,
+                transaction_uid=transaction_uid,
+                references=[list(each) for each in references],
+                received_at=now,
             )
-            row = session.scalar(
-                sa.select(CommitmentRequest)
-                .where(CommitmentRequest.calling_ae_title == calling_ae_title)
-                .where(CommitmentRequest.transaction_uid == transaction_uid)
-            )
-            if row is None:
-                if _open_requests(session, calling_ae_title) >= MOST_OPEN_REQUESTS:
-                    raise TransientFault(
-                        f"{MOST_OPEN_REQUESTS} requests for commitment wait for their reports"
-                    )
-                row = CommitmentRequest(
-                    calling_ae_title=calling_ae_title,
-                    transaction_uid=transaction_uid,
-                    references=[list(each) for each in references],
-                    received_at=now,
-                )
-                session.add(row)
-            elif [tuple(each) for each in row.references] != list(references):
-                raise RejectedInput("Transaction UID is in use for other instances")
-            elif row.reported_at is not None or row.given_up is not None:
-                row.received_at, row.reported_at, row.given_up = now, None, None
-            row.due_at = now + due_in
-            session.flush()
-            return row.id
-    except DATABASE_FAULTS as fault:
-        raise TransientFault(f"the catalogue did not take the request: {fault.orig}") from fault
+            session.add(row)
+        elif [tuple(each) for each in row.references] != list(references):
+            raise RejectedInput("Transaction UID is in use for other instances")
+        elif row.reported_at is not None or row.given_up is not None:
+            row.received_at, row.reported_at, row.given_up = now, None, None
+        row.due_at = now + due_in
+        session.flush()
+        return row.id
 
 
 def request_of(database: Database, number: int) -> KnownRequest | None:
     """The request with this number, or None."""
-    with database.sessions() as session:
+    with _faults_as_transient(), database.sessions() as session:
         row = session.get(CommitmentRequest, number)
         if row is None:
             return None
@@ -160,7 +156,7 @@ def give_up(database: Database, number: int, reason: str) -> None:
 def held_instances(database: Database, uids: Sequence[str]) -> dict[str, HeldInstance]:
     """What is held under these SOP Instance UIDs."""
     found: dict[str, HeldInstance] = {}
-    with database.sessions() as session:
+    with _faults_as_transient(), database.sessions() as session:
         for start in range(0, len(uids), _UIDS_AT_ONCE):
             query = sa.select(
                 Instance.sop_instance_uid, Instance.sop_class_uid, Instance.key, Instance.size_bytes
@@ -182,5 +178,14 @@ def _open_requests(session: sa.orm.Session, calling_ae_title: str) -> int:
 
 
 def _update(database: Database, where: sa.ColumnElement[bool], **values: object) -> None:
-    with database.sessions.begin() as session:
+    with _faults_as_transient(), database.sessions.begin() as session:
         session.execute(sa.update(CommitmentRequest).where(where).values(**values))
+
+
+@contextmanager
+def _faults_as_transient() -> Iterator[None]:
+    """Let the peer try again when the database is away, or two ask the same at one moment."""
+    try:
+        yield
+    except (*DATABASE_FAULTS, sa.exc.IntegrityError) as fault:
+        raise TransientFault(f"the catalogue did not take the request: {fault.orig}") from fault
