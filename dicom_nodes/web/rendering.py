@@ -10,6 +10,7 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Final, Literal
 
@@ -23,7 +24,9 @@ PictureFormat = Literal["JPEG", "PNG"]
 _REFUSED: Final = 3
 _QUALITY: Final = 92
 _TIMEOUT_SECONDS: Final = 60
-_MEMORY_BYTES: Final = 6_000_000_000
+_MEMORY_BYTES: Final = 3 * 1024**3
+# Of one server process; other requests wait.
+_AT_ONCE: Final = threading.BoundedSemaphore(2)
 
 
 def rendered(path: Path, frame: int, picture_format: PictureFormat) -> bytes:
@@ -38,7 +41,14 @@ def rendered(path: Path, frame: int, picture_format: PictureFormat) -> bytes:
     """
     command = [sys.executable, "-m", __name__, str(path), str(frame), picture_format]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_SECONDS, check=False)
+        with _AT_ONCE:
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_TIMEOUT_SECONDS,
+                check=False,
+            )
     except subprocess.TimeoutExpired as fault:
         raise TransientFault(f"drawing took longer than {_TIMEOUT_SECONDS} s") from fault
     if done.returncode == 0:
