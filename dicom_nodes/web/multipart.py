@@ -13,7 +13,8 @@ from typing import Final
 
 from processing.measurement import RejectedInput
 
-LONGEST_BOUNDARY: Final = 70
+# RFC 2046 allows 70; the DICOMweb plugin 1.7 of Orthanc sends 73.
+LONGEST_BOUNDARY: Final = 200
 MOST_HEADER_BYTES: Final = 16 * 1024
 MOST_PREAMBLE_BYTES: Final = 64 * 1024
 _MOST_PADDING_BYTES: Final = 128
@@ -46,7 +47,7 @@ def boundary_of(content_type: MediaType) -> str:
     Raises
     ------
     RejectedInput
-        If there is none, or one that RFC 2046 does not allow.
+        If there is none, or none that can be searched for.
     """
     boundary = content_type.parameters.get("boundary", "")
     if not 0 < len(boundary) <= LONGEST_BOUNDARY or not (

@@ -113,7 +113,7 @@ def test_a_content_type_is_taken_apart() -> None:
     assert "\r" not in media_type("text/plain\r\nX-Injected: 1").name
 
 
-@pytest.mark.parametrize("boundary", ["", "a" * 71, '"caf\xe9"', '"ends with "', "\x01"])
+@pytest.mark.parametrize("boundary", ["", "a" * 201, '"caf\xe9"', '"ends with "', "\x01"])
 def test_a_hostile_boundary_is_refused(boundary: str) -> None:
     with pytest.raises(RejectedInput, match="boundary"):
         boundary_of(media_type(f"multipart/related; boundary={boundary}"))

@@ -43,6 +43,16 @@ class WatchedEngine:
         self.looks.append((study_instance_uid, seconds))
 
 
+def catalogue_all(
+    settings: Settings, database: Database, stored: StoredBytes, engine: WatchedEngine
+) -> None:
+    """Read the headers of what has arrived, as the cataloguer does."""
+    falls = FallsWhileReading(settings.data_folder / "reading")
+    cataloguer = Cataloguer(settings, database, stored, engine, falls)  # type: ignore[arg-type]
+    while cataloguer.catalogue_next():
+        pass
+
+
 @dataclass(slots=True)
 class Site:
     """DICOMweb of a node without a network, with what stands behind it."""
@@ -80,16 +90,7 @@ class Site:
 
     def catalogue(self) -> None:
         """Read the headers of what has arrived, as the cataloguer does."""
-        falls = FallsWhileReading(self.settings.data_folder / "reading")
-        cataloguer = Cataloguer(
-            self.settings,
-            self.database,
-            self.node.stored,
-            self.engine,  # type: ignore[arg-type]
-            falls,
-        )
-        while cataloguer.catalogue_next():
-            pass
+        catalogue_all(self.settings, self.database, self.node.stored, self.engine)
 
     async def _ask(
         self,
