@@ -55,5 +55,5 @@ def _held(attempt: Attempt, peer: WebPeer) -> set[str]:
             for each in attempt.result.objects
             if each.series_instance_uid == series
         ]
-        found |= find_instances(peer, attempt.result.study_instance_uid, series, uids)
+        found |= find_instances(peer, attempt.result.study_of_objects, series, uids)
     return found
