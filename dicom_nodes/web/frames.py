@@ -36,6 +36,7 @@ from dicom_nodes.objects.header import header_of
 from processing.measurement import RejectedInput
 
 OCTET_STREAM: Final = "application/octet-stream"
+MOST_BYTES_AT_ONCE: Final = 512 * 1024 * 1024
 _MEDIA_TYPES: Final = (
     dict.fromkeys(
         map(str, (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1)), "image/jpeg"
@@ -119,6 +120,7 @@ def _native(path: Path, structure: FileStructure, numbers: Sequence[int]) -> tup
     last = max(numbers)
     if length == 0 or last * length > structure.lengths[PIXEL_DATA]:
         raise RejectedInput("Pixel Data (7FE0,0010) is shorter than its attributes claim")
+    _require_fitting(len(numbers) * length)
     start = structure.elements[PIXEL_DATA].value_tell
     contents = []
     with path.open("rb") as file:
@@ -161,9 +163,15 @@ def _encapsulated(
                 contents.append(
                     get_frame(file, number - 1, extended_offsets=extended, number_of_frames=frames)
                 )
+                _require_fitting(sum(map(len, contents)))
     except FOREIGN_VALUE_FAULTS as fault:
         raise RejectedInput("the fragments of its Pixel Data cannot be taken apart") from fault
     return tuple(contents)
+
+
+def _require_fitting(size_bytes: int) -> None:
+    if size_bytes > MOST_BYTES_AT_ONCE:
+        raise RejectedInput(f"these are more than {MOST_BYTES_AT_ONCE} bytes; ask for fewer frames")
 
 
 def _require_in_place(structure: FileStructure) -> None:

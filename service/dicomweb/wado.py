@@ -103,7 +103,7 @@ def _require_stored_as_accepted(request: Request, found: list[FoundInstance]) ->
             taken.add(each.parameters.get("transfer-syntax", "*"))
     if not taken:
         raise HTTPException(406, f"instances are given as multipart/related {APPLICATION_DICOM}")
-    stored = {each.transfer_syntax_uid for each in found}
+    stored = {each.transfer_syntax_uid or "unknown" for each in found}
     if "*" not in taken and not stored <= taken:
         raise HTTPException(
             406,
@@ -114,9 +114,9 @@ def _require_stored_as_accepted(request: Request, found: list[FoundInstance]) ->
 
 def _multipart(node: WebNode, found: list[FoundInstance], boundary: str) -> Iterator[bytes]:
     for number, each in enumerate(found):
-        fields = {
-            "Content-Type": f"{APPLICATION_DICOM}; transfer-syntax={each.transfer_syntax_uid}"
-        }
+        # Of a result made before its transfer syntax was catalogued nothing is said.
+        syntax = f"; transfer-syntax={each.transfer_syntax_uid}" if each.transfer_syntax_uid else ""
+        fields = {"Content-Type": f"{APPLICATION_DICOM}{syntax}"}
         yield part_header(boundary, fields, is_first=number == 0)
         yield from _file(node, each)
     yield closing(boundary)

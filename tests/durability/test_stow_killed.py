@@ -44,7 +44,7 @@ def test_a_console_killed_between_parts_loses_nothing_that_it_answered_for(
     try:
         node.wait_until_listening()
         console = node.process_of("console-0")
-        wait_until(lambda: _is_alive(node), 60, "the console answers")
+        wait_until(lambda: _is_alive(node), 120, "the console answers")
 
         def until_killed() -> Iterator[bytes]:
             for number, file in enumerate(files):
@@ -56,7 +56,7 @@ def test_a_console_killed_between_parts_loses_nothing_that_it_answered_for(
 
         with pytest.raises(httpx.TransportError):
             _store(node, until_killed())
-        wait_until(lambda: _is_alive(node), 60, "the console is started again")
+        wait_until(lambda: _is_alive(node), 120, "the console is started again")
 
         def whole() -> Iterator[bytes]:
             for number, file in enumerate(files):
