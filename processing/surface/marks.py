@@ -77,9 +77,7 @@ class _Picture:
         corners = corners[np.isfinite(corners).all(axis=(1, 2))]
         limit = 4.0 * max(camera.width_px, camera.height_px)
         whole = np.clip(corners, -limit, limit).round().astype(np.int32)
-        drawn = np.zeros((camera.height_px, camera.width_px), np.uint8)
-        for each in whole:
-            cv2.fillConvexPoly(drawn, each, 255)
+        drawn = _filled(whole, camera.height_px, camera.width_px)
         contours, _ = cv2.findContours(drawn, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         if not contours:
             return ()
@@ -87,6 +85,18 @@ class _Picture:
         outer = cv2.approxPolyDP(largest, _OUTLINE_TOLERANCE_PX, closed=True)[:, 0]
         closed = [*outer, outer[0]] if len(outer) > 1 else [*outer]
         return tuple((float(x), float(y)) for x, y in np.array(closed) + self._offset)
+
+
+def _filled(triangles: NDArray[np.int32], rows: int, columns: int) -> NDArray[np.uint8]:
+    """Triangles (k, 3, 2), corners (column, row), filled with 255 in a picture."""
+    drawn = np.zeros((rows, columns), np.uint8)
+    corners = triangles.reshape(-1, 2)
+    inside = ((corners >= 0) & (corners < (columns, rows))).all(axis=1)
+    drawn[corners[inside, 1], corners[inside, 0]] = 255
+    # The corners alone fill a triangle of a pixel, as most of a fine mesh are.
+    for each in triangles[np.ptp(triangles, axis=1).max(axis=1) > 1]:
+        cv2.fillConvexPoly(drawn, each, 255)
+    return drawn
 
 
 def _face(picture: _Picture, measured: Measured) -> Iterator[Mark]:
