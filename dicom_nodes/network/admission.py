@@ -121,7 +121,13 @@ class Admission:
             return True
 
     def associate(
-        self, address: str, calling: str, called: str, certificate: bytes | None = None
+        self,
+        address: str,
+        calling: str,
+        called: str,
+        certificate: bytes | None = None,
+        *,
+        in_place_of_another: bool = False,
     ) -> Rejection | None:
         """Count a connection as an association, or say why it is refused.
 
@@ -130,6 +136,8 @@ class Admission:
         address, calling, called : str
         certificate : bytes, optional
             The one that the peer has shown and that was verified, DER encoded.
+        in_place_of_another : bool
+            Whether an association is being ended for this one.
         """
         if self._allowed and not self._is_allowed(address):
             return UNKNOWN_ADDRESS
@@ -143,7 +151,7 @@ class Admission:
         with self._lock:
             if self._associated[address] >= self._maximum_per_peer:
                 return TOO_MANY_OF_PEER
-            if self._associated.total() >= self._maximum:
+            if self._associated.total() >= self._maximum and not in_place_of_another:
                 return TOO_MANY_ASSOCIATIONS
             self._discount(self._waiting, address)
             self._associated[address] += 1

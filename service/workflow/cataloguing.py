@@ -107,7 +107,8 @@ class Cataloguer:
                 f"but was sent as {instance.sop_class_uid}; send it again as what it is"
             )
         if reason is not None:
-            log.warning("instance cannot be used", reason=reason)
+            # Why stands on the study and in the catalogue; it may quote the object.
+            log.warning("instance cannot be used", sop_class_uid=instance.sop_class_uid)
         return studies.Catalogued(
             instance=instance,
             facts=facts_of(header),

@@ -113,26 +113,37 @@ def test_silent_connections_do_not_use_up_the_associations(tmp_path: Path) -> No
             each.socket.close()
 
 
-def test_an_idle_association_gives_way_when_every_place_is_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_idle_association_of_who_has_most_gives_way_when_every_place_is_taken(
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(pynetdicom_cures, "IDLE_SECONDS", 0.2)
     with (
-        listening(tmp_path, maximum_associations=2, maximum_associations_per_peer=2) as node,
+        listening(tmp_path, maximum_associations=4, maximum_associations_per_peer=3) as node,
         connect_from("127.0.0.2", node.port) as longest_idle,
-        connect_from("127.0.0.3", node.port) as busy,
+        connect_from("127.0.0.2", node.port) as second,
+        connect_from("127.0.0.2", node.port) as third,
+        connect_from("127.0.0.3", node.port) as other,
     ):
-        assert longest_idle.associate(ECHO)[0] == A_ASSOCIATE_AC
-        assert busy.associate(ECHO)[0] == A_ASSOCIATE_AC
-        with connect(node.port) as early:
-            assert early.associate(ECHO)[0] == A_ASSOCIATE_RJ
-        time.sleep(0.3)
-        assert busy.echo() == 0x0000
+        for each in (longest_idle, second, third, other):
+            assert each.associate(ECHO)[0] == A_ASSOCIATE_AC
         with connect(node.port) as late:
             assert late.associate(ECHO)[0] == A_ASSOCIATE_AC
             assert late.echo() == 0x0000
-        assert longest_idle.ended()
-        assert busy.echo() == 0x0000
+            assert longest_idle.ended()
+            assert [each.echo() for each in (second, third, other)] == [0, 0, 0]
+
+
+def test_nobody_gives_way_where_each_peer_has_one(tmp_path: Path) -> None:
+    with (
+        listening(tmp_path, maximum_associations=2, maximum_associations_per_peer=2) as node,
+        connect_from("127.0.0.2", node.port) as one,
+        connect_from("127.0.0.3", node.port) as other,
+    ):
+        for each in (one, other):
+            assert each.associate(ECHO)[0] == A_ASSOCIATE_AC
+        time.sleep(pynetdicom_cures.IDLE_SECONDS)
+        with connect(node.port) as late:
+            assert late.associate(ECHO)[0] == A_ASSOCIATE_RJ
+        assert [one.echo(), other.echo()] == [0, 0]
 
 
 def test_a_silent_connection_is_closed_after_the_acse_timeout(tmp_path: Path) -> None:
