@@ -281,6 +281,51 @@ class PriorSettings(Table):
     longest_retry_seconds: float = Field(default=600, gt=0)
 
 
+StepLabel = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+class StepSource(ApplicationEntity):
+    """A peer whose Unified Procedure Steps the node performs: those of one worklist."""
+
+    worklist_label: StepLabel
+
+
+class WebStepSource(Table):
+    """A UPS-RS server whose Unified Procedure Steps the node performs: those of one worklist."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\w .-]+$")]
+    url: Annotated[str, StringConstraints(pattern=r"^https?://")]
+    token: str | None = Field(default=None, repr=False)
+    authorities: Path | None = None
+    worklist_label: StepLabel
+
+
+class ProcedureStepSettings(Table):
+    """Unified Procedure Steps that the node performs, and those that it asks people for.
+
+    Off without a source. `review_source` names the one where a step is made for each
+    new result, in which a person reviews it.
+    """
+
+    sources: tuple[StepSource, ...] = ()
+    web_sources: tuple[WebStepSource, ...] = ()
+    poll_seconds: float = Field(default=10, gt=0)
+    maximum_seconds: float = Field(default=14400, gt=0)
+    review_source: str | None = None
+    review_worklist_label: StepLabel = "REVIEW"
+    first_retry_seconds: float = Field(default=1, gt=0)
+    longest_retry_seconds: float = Field(default=30, gt=0)
+
+    @model_validator(mode="after")
+    def _names_are_told_apart(self) -> Self:
+        names = [each.name for each in self.sources] + [each.name for each in self.web_sources]
+        if len(set(names)) < len(names):
+            raise ValueError("two sources of procedure steps have the same name")
+        if self.review_source is not None and self.review_source not in names:
+            raise ValueError("review_source names no source of procedure steps")
+        return self
+
+
 class UrgencyRule(Table):
     """A study is urgent when every attribute that is given here matches."""
 
@@ -410,6 +455,7 @@ class Settings(BaseSettings):
     delivery: DeliverySettings = DeliverySettings()
     query: QuerySettings = QuerySettings()
     priors: PriorSettings = PriorSettings()
+    procedure_steps: ProcedureStepSettings = ProcedureStepSettings()
     work: WorkSettings = WorkSettings()
     performed_steps: PerformedStepSettings = PerformedStepSettings()
     worklist: WorklistSettings = WorklistSettings()

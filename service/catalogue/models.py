@@ -179,6 +179,26 @@ class Prior(Base):
     outcome: Mapped[str | None] = mapped_column(Text)
 
 
+class ProcedureStepRow(Base):
+    """A Unified Procedure Step that the node claims, with the transaction that holds it.
+
+    `inputs` lists study, series, SOP class and instance of each.
+    """
+
+    __tablename__ = "procedure_steps"
+    __table_args__ = (UniqueConstraint("uid", "source"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    uid: Mapped[str] = mapped_column(UID)
+    source: Mapped[str] = mapped_column(Text)
+    transaction_uid: Mapped[str] = mapped_column(UID)
+    inputs: Mapped[list[list[str]]] = mapped_column(JSON)
+    kept_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    claimed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    outcome: Mapped[str | None] = mapped_column(Text)
+
+
 class Quarantined(Base):
     """Bytes that were kept but are not used, and why."""
 

@@ -26,6 +26,7 @@ class Evidence(StrEnum):
     PERFORMED_STEP = "performed procedure step"
     DECLARED_INPUTS = "declared inputs"
     STOW_REQUEST = "STOW request"
+    PROCEDURE_STEP = "unified procedure step"
     QUIET_TIME = "quiet time"
     HARD_MAXIMUM = "hard maximum"
 

@@ -11,6 +11,7 @@ These workflows make the way of a study:
 - ``priors`` finds and fetches the patient's earlier studies, for the analyses that can
   use them, and ``commit`` reports to a peer on its request for storage commitment, both
   in the same way.
+- ``perform`` claims a Unified Procedure Step and ends it, ``review`` makes one.
 
 Work that was cut off by a crash is taken up again by the slot that had it, or by
 the sweep of another one when that slot does not come back.
@@ -37,7 +38,7 @@ from dbos import (
 from processing.measurement import PermanentFault, TransientFault
 from service.catalogue.database import engine_url
 from service.instruments import STEP_SECONDS, STEPS
-from service.settings import DeliverySettings, PriorSettings, Settings
+from service.settings import DeliverySettings, PriorSettings, ProcedureStepSettings, Settings
 from service.workflow.delivery import DeliveryState
 
 # Changes only when the order or the meaning of steps changes: an engine takes up
@@ -65,6 +66,7 @@ _POLLING_SECONDS: Final = 0.25
 _STEP_TRIES: Final = 5
 
 _T = TypeVar("_T")
+_Patience = DeliverySettings | PriorSettings | ProcedureStepSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,12 @@ class Steps(Protocol):
         self, study_instance_uid: str, analyses: Sequence[str], attempt: int
     ) -> dict[str, str]:
         """Find and fetch earlier studies of the patient; gives a state and its reason."""
+
+    def perform_step(self, source: str, uid: str) -> dict[str, Any]:
+        """Do what is next for a step; gives a state, its reason, and the studies complete."""
+
+    def ask_for_review(self, key: str) -> dict[str, str]:
+        """Ask for the review of a result; gives a state and its reason."""
 
     def read(self, analysis: str, inputs: Sequence[str], key: str) -> str:
         """Read the inputs; gives the key of the reading."""
@@ -159,6 +167,11 @@ def stop() -> None:
     DBOS.destroy(workflow_completion_timeout_sec=10)
 
 
+def perform_step(source: str, uid: str) -> None:
+    """Have a Unified Procedure Step performed; nothing happens when it already is."""
+    _enqueue("perform", _DELIVERY_QUEUE, f"perform:{source}:{uid}:0", source, uid, 0)
+
+
 def sweep(living: set[str]) -> list[str]:
     """Put back into the queue what slots that are gone had begun; gives the identifiers."""
     abandoned = [
@@ -218,6 +231,8 @@ def _register_workflows(settings: Settings, steps: Steps) -> None:
         _step("tidy", steps.tidy, key)
         if not is_reported:
             return "replaced by a newer result"
+        if settings.procedure_steps.review_source is not None:
+            _enqueue("review", _DELIVERY_QUEUE, f"review:{key}:0", key, 0)
         destinations = _step("route", steps.destinations, study_instance_uid)
         for name in destinations:
             _enqueue("deliver", _DELIVERY_QUEUE, _delivery_identifier(key, name, 0), key, name, 0)
@@ -232,6 +247,31 @@ def _register_workflows(settings: Settings, steps: Steps) -> None:
             settings.delivery, outcome, "deliver", attempt, lambda later: (key, destination, later)
         )
 
+    @DBOS.workflow(name="perform")
+    def perform(source: str, uid: str, attempt: int) -> str:
+        outcome = _step("perform", steps.perform_step, source, uid)
+        for study_instance_uid in outcome["complete"]:
+            _enqueue(
+                "complete",
+                _COMPLETION_QUEUE,
+                f"complete:{study_instance_uid}:{uid}",
+                study_instance_uid,
+            )
+        return _ended_or_later(
+            settings.procedure_steps,
+            outcome,
+            "perform",
+            attempt,
+            lambda later: (source, uid, later),
+        )
+
+    @DBOS.workflow(name="review")
+    def review(key: str, attempt: int) -> str:
+        outcome = _step("review", steps.ask_for_review, key)
+        return _ended_or_later(
+            settings.delivery, outcome, "review", attempt, lambda later: (key, later)
+        )
+
     @DBOS.workflow(name="commit")
     def commit(number: int, attempt: int) -> str:
         outcome = _step("report commitment", steps.report_commitment, number)
@@ -241,7 +281,7 @@ def _register_workflows(settings: Settings, steps: Steps) -> None:
 
 
 def _ended_or_later(
-    patience: DeliverySettings | PriorSettings,
+    patience: _Patience,
     outcome: dict[str, str],
     workflow: str,
     attempt: int,
@@ -320,7 +360,7 @@ def _neighbour(identifier: str, step: int) -> str:
     return f"{series}:{int(attempt) + step}"
 
 
-def _wait_seconds(patience: DeliverySettings | PriorSettings, attempt: int) -> float:
+def _wait_seconds(patience: _Patience, attempt: int) -> float:
     # Beyond some 30 doublings the exponent only overflows.
     doubled: float = patience.first_retry_seconds * 2 ** min(attempt, 30)
     return min(doubled, patience.longest_retry_seconds)

@@ -30,6 +30,7 @@ from service.workflow import (
     confirming,
     delivering,
     fetching_priors,
+    procedure_steps,
     reporting_commitment,
 )
 from service.workflow.declarations import declaration_of
@@ -97,6 +98,15 @@ class Steps:
         """Find and fetch earlier studies of the patient; gives the state and its reason."""
         fetching = fetching_priors.PriorFetching(self.settings, self.database, self.reception)
         return fetching.fetch(study_instance_uid, analyses, attempt)
+
+    def perform_step(self, source: str, uid: str) -> dict[str, Any]:
+        """Do what is next for a Unified Procedure Step; see `StepPerformer.tend`."""
+        performer = procedure_steps.StepPerformer(self.settings, self.database, self.reception)
+        return performer.tend(source, uid)
+
+    def ask_for_review(self, key: str) -> dict[str, str]:
+        """Make the step in which a person reviews a result; gives a state and its reason."""
+        return procedure_steps.ask_for_review(self.settings, self.database, key)
 
     def read(self, analysis: str, inputs: Sequence[str], key: str) -> str:
         """Read the inputs in the measuring child; gives the key of the reading."""

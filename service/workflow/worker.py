@@ -17,6 +17,7 @@ from service.receive import reception_of
 from service.settings import Settings
 from service.workflow import engine
 from service.workflow.measuring_child import MeasuringChild
+from service.workflow.step_looking import look_for_steps
 from service.workflow.steps import Steps
 
 _BEAT_SECONDS: Final = 10
@@ -41,6 +42,10 @@ def run_worker(settings: Settings, slot: str, stopped: threading.Event) -> None:
         child.warm_up()
         engine.launch(settings, slot, Steps(settings, database, stored, child, reception, told))
         log.info("worker takes work", slot=slot)
+        looking = threading.Thread(
+            target=look_for_steps, args=(settings, engine.perform_step, stopped), daemon=True
+        )
+        looking.start()
         try:
             while not stopped.wait(_BEAT_SECONDS):
                 _look_after(database, slot)
