@@ -37,8 +37,9 @@ SR_NOISE = (
     # Context group 100 is a baseline: other codes are allowed. It has none for photography.
     r"Template 1500 .*Procedure reported.*not found in context group 100$",
     # It tries rows 9 and 10 of TID 300 (any NUM that a value is inferred from) on the NUM
-    # of TID 310 row 5, which it accepts as well.
-    r"Template 300 .*\[Row (9|10)\] NUM \*.*range of measurement uncertainty\"\): "
+    # of TID 310 row 5 and on the bounds of TID 312, which it accepts as well.
+    r"Template 300 .*\[Row (9|10)\] NUM \*.*"
+    r"(range of measurement uncertainty|Normal Range (Upper|Lower) Limit)\"\): "
     r"Incorrect relationship - expected INFERRED FROM - found HAS PROPERTIES$",
     # The meaning of a code was reworded in the standard; the code is the same.
     r"has different code meaning",
