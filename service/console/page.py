@@ -25,7 +25,7 @@ from service.study_explanation import (
 )
 from service.study_json import measurements_of
 from service.study_state import StudyState
-from service.worklist.words import order_as_text, step_as_text
+from service.worklist.words import is_open, order_as_text, step_as_text
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _MOST_HEADLINES: Final = 2
@@ -110,6 +110,7 @@ def _study(state: StudyState, headlines: Headlines, now: datetime) -> dict[str, 
             for each in state.evidence
         ],
         "order": order_as_text(state.order) if state.order is not None else "",
+        "order_is_open": state.order is not None and is_open(state.order),
         "performed": [step_as_text(each) for each in state.performed],
         "unusable": unusable_reasons(study),
         "parked": [parked_as_text(each) for each in state.parked],

@@ -28,6 +28,11 @@ def order_as_text(order: RecordedOrder) -> str:
             return shown(f"not taken ({order.outcome}): {order.reason}", _LONGEST)
 
 
+def is_open(order: RecordedOrder) -> bool:
+    """Whether a person should look: an order may be this study's, but is not certain."""
+    return order.outcome in (Outcome.AMBIGUOUS, Outcome.MISMATCH)
+
+
 def _correction_as_text(order: RecordedOrder) -> str:
     match order.correction:
         case CorrectionKind.COPIES:

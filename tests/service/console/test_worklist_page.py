@@ -102,6 +102,18 @@ def test_a_study_shows_its_order_and_what_its_modality_said(
     assert found["performed_steps"][0]["state"] == "DISCONTINUED"
 
 
+def test_an_order_that_is_not_certain_is_said_beside_the_state(
+    browser: Browser, seed: Seeder, database: Database
+) -> None:
+    study = seed.study("1.2.3")
+    order = RecordedOrder(
+        "key", Outcome.AMBIGUOUS, None, "2 orders fit; none is taken", "none", None, NOW
+    )
+    record_order_of_study(database, study, order)
+    page = browser.get("/").text
+    assert '<p class="care">Order not taken (ambiguous): 2 orders fit; none is taken</p>' in page
+
+
 def test_the_same_as_json_and_on_the_command_line(
     browser: Browser,
     seed: Seeder,
