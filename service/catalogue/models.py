@@ -398,7 +398,7 @@ class PerformedStepStudy(Base):
 
 
 class WorklistItem(Base):
-    """A scheduled procedure step, as a worklist or an order message described it."""
+    """A scheduled procedure step, as a worklist described it."""
 
     __tablename__ = "worklist_items"
     __table_args__ = (UniqueConstraint("source", "study_instance_uid", "step_id"),)

@@ -1,4 +1,4 @@
-"""Scheduled procedures as worklists and order messages described them; old ones go."""
+"""Scheduled procedures as worklists described them; old ones go."""
 
 from __future__ import annotations
 
@@ -60,25 +60,6 @@ def record_answer(
         _drop_old(session, oldest_day)
         _note(session, source, now, answered_at=now, items=len(steps), rejected=list(rejected))
     return changed
-
-
-def record_order(database: Database, source: str, step: ScheduledStep, oldest_day: date) -> None:
-    """Keep a step that an order message described, and drop what is older than `oldest_day`."""
-    with database.sessions.begin() as session:
-        _keep(session, source, step, datetime.now(UTC))
-        _drop_old(session, oldest_day)
-
-
-def cancel_order(database: Database, source: str, step: ScheduledStep) -> None:
-    """Drop a step whose order was cancelled; nothing happens when it is not there."""
-    with database.sessions.begin() as session:
-        session.execute(
-            sa.delete(WorklistItem).where(
-                WorklistItem.source == source,
-                WorklistItem.study_instance_uid == step.study_instance_uid,
-                WorklistItem.step_id == step.step_id,
-            )
-        )
 
 
 def record_fault(database: Database, source: str, fault: str) -> None:

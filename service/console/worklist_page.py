@@ -9,7 +9,13 @@ from jinja2 import Environment
 
 from service.catalogue.performed_steps import KeptStep
 from service.catalogue.worklist import Asked, KeptItem
-from service.worklist.words import asked_as_text, changed_as_text, step_as_text, when_as_text
+from service.worklist.words import (
+    asked_as_text,
+    changed_as_text,
+    has_left,
+    step_as_text,
+    when_as_text,
+)
 
 
 def worklist_page(
@@ -42,7 +48,7 @@ def worklist_page(
             {
                 "when": when_as_text(each),
                 "step": each.step,
-                "source": each.source,
+                "has_left": has_left(each, asked),
                 "studies": arrived.get(each.step.study_instance_uid, ()),
             }
             for each in items

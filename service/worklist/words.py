@@ -96,6 +96,7 @@ def worklist_as_json(
                 **step_as_json(each.step),
                 "source": each.source,
                 "seen_at": each.seen_at.isoformat(),
+                "has_left": has_left(each, asked),
                 "studies": list(arrived.get(each.step.study_instance_uid, ())),
             }
             for each in items
@@ -135,6 +136,12 @@ def order_as_json(order: RecordedOrder | None) -> dict[str, Any] | None:
         "study_instance_uid": order.step.study_instance_uid if order.step else None,
         "decided_at": order.decided_at.isoformat(),
     }
+
+
+def has_left(item: KeptItem, asked: Sequence[Asked]) -> bool:
+    """Whether the last answer of its worklist did not have the step any more."""
+    answered = {each.source: each.answered_at for each in asked}.get(item.source)
+    return answered is not None and item.seen_at < answered
 
 
 def when_as_text(item: KeptItem) -> str:

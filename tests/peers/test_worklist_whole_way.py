@@ -89,12 +89,14 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
     chosen = {"peer": peer, "every_seconds": 5, "put_under_order": "copies"}
     node = Node.delivering_to(folder, pacs, {"HEMIFACE_WORKLIST": json.dumps(chosen)})
     node.start()
-    node.wait_until_listening()
-    yield Hospital(pacs, ris, node, write_phantom(folder / "phantom"))
-    node.kill()
-    ris.stop()
-    pacs.kill()
-    pacs.client.close()
+    try:
+        node.wait_until_listening()
+        yield Hospital(pacs, ris, node, write_phantom(folder / "phantom"))
+    finally:
+        node.kill()
+        ris.stop()
+        pacs.kill()
+        pacs.client.close()
 
 
 def loose_photograph(phantom: Path, folder: Path, **changed: str) -> SentStudy:

@@ -9,6 +9,7 @@ import pytest
 
 from service.catalogue import worklist
 from service.catalogue.database import Database
+from service.worklist.words import has_left
 from tests.service.worklist.test_matching import OTHER, STEP
 
 OLDEST = date(2026, 11, 1)
@@ -56,4 +57,10 @@ def test_a_worklist_that_cannot_be_asked_is_told_and_what_it_said_stays(
     assert asked.rejected == ("scheduled step S2: ...",)
     assert worklist.has_items(database)
     worklist.record_answer(database, "ris", [], [], OLDEST)
-    assert worklist.asked(database)[0].fault is None
+    asked = worklist.asked(database)
+    assert asked[0].fault is None
+    (kept,) = worklist.items(database, 10)
+    assert has_left(kept, asked)
+    worklist.record_answer(database, "ris", [STEP], [], OLDEST)
+    (kept,) = worklist.items(database, 10)
+    assert not has_left(kept, worklist.asked(database))
