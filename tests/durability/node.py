@@ -91,7 +91,7 @@ class Node:
         )
 
     def wait_until_listening(self) -> None:
-        wait_until(self._listens, 60, "the node listens")
+        wait_until(self._listens, 180, "the node listens")
 
     def _listens(self) -> bool:
         with socket.socket() as probe:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom.config import disable_value_validation
@@ -97,7 +98,7 @@ def modality(tmp_path: Path) -> Iterator[Modality]:
         yield opened
 
 
-def begun(**changed: str) -> Dataset:
+def begun(**changed: Any) -> Dataset:
     scheduled = Dataset()
     scheduled.StudyInstanceUID = STUDY
     scheduled.AccessionNumber = "A1"
