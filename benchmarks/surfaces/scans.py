@@ -18,8 +18,8 @@ from processing.rendering.scene import OffscreenScene
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-_CENTRE_CANONICAL_MM: Final = (0.0, -5.0, -45.0)
-_OUTSIDE_MM: Final = 300.0
+SCAN_CENTRE_CANONICAL_MM: Final = (0.0, -5.0, -45.0)
+OUTSIDE_MM: Final = 300.0
 # How far the scan goes around the face, drawn at random in every direction, left and right
 # apart from one another: from before the ear to behind it, from below the chin to the neck.
 _REACH_DEG: Final = (84.0, 104.0)
@@ -27,7 +27,7 @@ _REACH_DOWN_DEG: Final = (62.0, 78.0)
 _REACH_UP_DEG: Final = (66.0, 85.0)
 _RAGGED_DEG: Final = 1.5
 _JITTER: Final = 0.25
-_LONGEST_EDGE: Final = 6.0
+LONGEST_EDGE: Final = 6.0
 _TRIAL_RAYS: Final = 1_500
 
 
@@ -103,15 +103,15 @@ def scanned(head: SymmetricHead, vertices_mm: Array, spec: ScanSpec, seed: int, 
     """
     random = np.random.default_rng(seed)
     reach = _Reach(random, cropped=spec.cropped)
-    centre = head.from_canonical(np.array([_CENTRE_CANONICAL_MM]))[0]
+    centre = head.from_canonical(np.array([SCAN_CENTRE_CANONICAL_MM]))[0]
     with OffscreenScene(vertices_mm, head.triangles) as scene:
         share = 0.5
         for trial in (_TRIAL_RAYS, 0):
             count = trial or int(spec.vertices / share)
             plane = hexagonal_disc(count, _REACH_DEG[1] + 6, _JITTER, random)
             plane = plane[reach.covers(plane)]
-            points, triangle = hits(scene, plane, centre, _OUTSIDE_MM)
-            mesh = joined(plane, points, _LONGEST_EDGE)
+            points, triangle = hits(scene, plane, centre, OUTSIDE_MM)
+            mesh = joined(plane, points, LONGEST_EDGE)
             used = np.unique(mesh)
             share = max(len(used) / count, 0.05)
     triangles = np.searchsorted(used, mesh).astype(np.int32)

@@ -15,13 +15,13 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from processing.measurement import Plane
 from processing.surface.frame import REFERENCE_LANDMARKS_MM
 from processing.surface.landmarks import FoundFace
 from processing.surface.options import PlaneMethod, SurfaceOptions
 from processing.surface.plane import MirrorPlane, plane_through
+from processing.surface.plane_completion import completed_plane
 from processing.surface.plane_fit import SYMMETRIC as SYMMETRIC_LOSS
 from processing.surface.plane_fit import (
     FittedPlane,
@@ -30,7 +30,13 @@ from processing.surface.plane_fit import (
     differ,
     refined,
 )
-from processing.surface.radial import RadialMaps, looked_up, radial_maps, region_mask
+from processing.surface.radial import (
+    RadialMaps,
+    beside_or_opposite,
+    looked_up,
+    radial_maps,
+    region_mask,
+)
 from processing.surface.registration import Registration
 from processing.surface.volume import moved_frame
 
@@ -68,11 +74,13 @@ _LEAST_SUPPORT: Final = 0.5
 _EXACT: Final = 0.75
 # With more than a quarter of the face affected its edges pull a plane that all share.
 _MOSTLY_SYMMETRIC: Final = 0.75
+# With more than this symmetric no deficit covers most of a naturally asymmetric hemiface.
+_WIDELY_AFFECTED: Final = 0.7
 _UPPER_SAMPLE: Final = 2_500
 # Nasal root and orbits: of the reference face, from so far below the inner corners of the
 # eyes upward.
 _BELOW_EYES_MM: Final = 12.0
-_MIRRORED_AREA_MM: Final = 3.0
+_MIRRORED_AREA_MM: Final = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +120,8 @@ class _Choice:
     rival_ratio: float = 0.0
     share: float = 1.0
     """Of the facial region, that was not outlined."""
+    left: NDArray[np.intp] | None = None
+    """The points that were not outlined, where a person did."""
 
 
 def fit_midsagittal_plane(
@@ -167,7 +177,9 @@ def fit_midsagittal_plane(
     above = refined(registration, choice.fitted.plane, upper, SYMMETRIC_LOSS, _UPPER_SAMPLE)
     if above is not None:
         alternatives[UPPER_FACE] = above.plane
-    plane = choice.fitted.with_uncertainty()
+    whole = registration.ordered(candidates)
+    completed = completed_plane(registration, choice.fitted.plane, whole, choice.left)
+    plane = completed or choice.fitted.with_uncertainty()
     if choice.rival is not None:
         alternatives[RIVAL] = choice.rival.plane
         if choice.rival_ratio > RIVAL_LIMIT:
@@ -194,6 +206,7 @@ def _chosen(
         ordered,
         everywhere=shared.symmetric_fraction < _MOSTLY_SYMMETRIC,
     )
+    others = [each for each in others if _may_explain(each, shared)]
     chosen = max([shared, *others], key=lambda each: _evidence(each, shared))
     return _against_rivals(chosen, [shared, *others])
 
@@ -223,7 +236,8 @@ def _beside_outlined(
         left = registration.ordered(candidates & ~_with_mirror_image(face, outlined, first.plane))
         again = refined(registration, first.plane, left, SYMMETRIC_LOSS)
         if again is not None:
-            fits.append(_Choice(again, share=len(left) / max(int(candidates.sum()), 1)))
+            share = len(left) / max(int(candidates.sum()), 1)
+            fits.append(_Choice(again, share=share, left=left))
     return max(fits, key=lambda each: each.fitted.symmetric_fraction, default=None)
 
 
@@ -238,6 +252,19 @@ def _evidence(fitted: FittedPlane, shared: FittedPlane) -> float:
         return 1.0 + exactness if exactness > _EXACT else -1.0
     far = apart(fitted.plane, shared.plane)[0] > _FAR_APART_DEG and _supported(fitted, shared)
     return exactness - (_ABOUT_AS_EXACT if far else _MORE_EXACT)
+
+
+def _may_explain(fitted: FittedPlane, shared: FittedPlane) -> bool:
+    """Whether a plane beside a deficit is to be believed at all.
+
+    Where most of a face is about symmetric on one plane, only exact symmetry beside a
+    deficit speaks for another: natural asymmetry lets some other plane look as well.
+    """
+    return (
+        shared.symmetric_fraction < _WIDELY_AFFECTED
+        or fitted.difference.exactness() > _EXACT
+        or not differ(fitted.plane, shared.plane, _OTHER_DEG, _OTHER_MM)
+    )
 
 
 def _supported(fitted: FittedPlane, other: FittedPlane) -> bool:
@@ -299,13 +326,11 @@ def _in_upper_face(face: FoundFace) -> NDArray[np.bool_]:
 
 
 def _with_mirror_image(
-    face: FoundFace, area: NDArray[np.bool_], landmarks: MirrorPlane
+    face: FoundFace, area: NDArray[np.bool_], plane: MirrorPlane
 ) -> NDArray[np.bool_]:
     """The vertices of an area and those near its mirror image, (n,)."""
-    vertices = face.mesh.vertices_mm
-    images = cKDTree(landmarks.reflected(vertices[area]))
-    away, _ = images.query(vertices, distance_upper_bound=_MIRRORED_AREA_MM)
-    return np.asarray(area | np.isfinite(away))
+    frame = moved_frame(face.frame, plane)
+    return beside_or_opposite(area, face.mesh, frame, _MIRRORED_AREA_MM)
 
 
 def _landmark_plane(face: FoundFace) -> MirrorPlane:

@@ -136,28 +136,46 @@ def folded(pairs: MirrorPairs, plane: MirrorPlane) -> FoldedDifference:
         On `plane`.
     plane : MirrorPlane
     """
-    local = pairs.points_mm - plane.pivot_mm
-    across = local @ plane.normal
-    places = np.column_stack([np.abs(across), local @ plane.tangents.T])
-    key = np.floor(places / _CELL_MM).astype(np.int64) @ np.array([1, 4096, 4096**2])
-    _, cell = np.unique(key, return_inverse=True)
+    cell, sign, places = cells_of(pairs, plane)
     areas = np.bincount(cell, pairs.areas_mm2).astype(np.float64)
     share = pairs.areas_mm2 / np.maximum(areas, 1e-9)[cell]
-    sign = np.where(across < 0, -1.0, 1.0)
 
     def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.bincount(cell, share * values).astype(np.float64)
 
     rough = mean(sign * pairs.residuals_mm)
     motion = np.stack([mean(sign * column) for column in pairs.motion.T], axis=1)
-    middles = np.stack([mean(column) for column in places.T], axis=1)
     # Cells of next to no area are there for their pairs only.
     counted = np.where(areas < _LEAST_CELL_MM2, 0.0, areas)
-    smoother = np.exp(-squared_distances(middles) / (2 * _SMOOTHING_MM**2)) * areas
+    smoother = np.exp(-squared_distances(places) / (2 * _SMOOTHING_MM**2)) * areas
     smoother /= np.maximum(smoother.sum(axis=1, keepdims=True), 1e-9)
     return FoldedDifference(
-        plane, rough, smoother @ rough, smoother @ motion, counted, middles, cell, sign, smoother
+        plane, rough, smoother @ rough, smoother @ motion, counted, places, cell, sign, smoother
     )
+
+
+def cells_of(
+    pairs: MirrorPairs, plane: MirrorPlane
+) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
+    """The cube of 10 mm that each pair lies in when both sides are folded onto one.
+
+    Returns
+    -------
+    (k,) int array
+        The cell of each pair.
+    (k,) float64 array
+        1 on the left, -1 on the right.
+    (n, 3) float64 array
+        Middle of each cell: distance from the plane, and places along its two tangents.
+    """
+    local = pairs.points_mm - plane.pivot_mm
+    across = local @ plane.normal
+    places = np.column_stack([np.abs(across), local @ plane.tangents.T])
+    key = np.floor(places / _CELL_MM).astype(np.int64) @ np.array([1, 4096, 4096**2])
+    _, cell = np.unique(key, return_inverse=True)
+    share = pairs.areas_mm2 / np.maximum(np.bincount(cell, pairs.areas_mm2), 1e-9)[cell]
+    middles = [np.bincount(cell, share * column) for column in places.T]
+    return cell, np.where(across < 0, -1.0, 1.0), np.stack(middles, axis=1)
 
 
 def searched(

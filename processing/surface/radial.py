@@ -226,6 +226,35 @@ def looked_up(grid: NDArray[np.bool_], mesh: Mesh, frame: FaceFrame) -> NDArray[
     return np.append(grid.ravel(), False)[pixels]
 
 
+def beside_or_opposite(
+    chosen: NDArray[np.bool_], mesh: Mesh, frame: FaceFrame, margin_mm: float
+) -> NDArray[np.bool_]:
+    """Vertices of either side in or near the directions of chosen ones, (n,) bool.
+
+    However deep an area is hollowed, what lies opposite is found: it is looked for
+    by its direction from the centre, not by its distance.
+
+    Parameters
+    ----------
+    chosen : (n,) bool array
+    mesh : Mesh
+    frame : FaceFrame
+        On the midsagittal plane.
+    margin_mm : float
+        On the surface.
+    """
+    points = frame.to_face(mesh.vertices_mm)
+    pixels = pixels_of_points(points, frame)
+    marked = np.zeros(ROWS * COLUMNS + 1, bool)
+    marked[pixels[chosen]] = True
+    grid = marked[:-1].reshape(ROWS, COLUMNS)
+    if not grid.any():
+        return chosen
+    radius = float(np.median(np.linalg.norm(points[chosen] - frame.scale * CENTRE_MM, axis=1)))
+    near = ndimage.distance_transform_edt(~grid) <= margin_mm / (PIXEL * radius)
+    return np.asarray(chosen | np.append(near.ravel(), False)[pixels])
+
+
 def pixels_of_points(points_mm: NDArray[np.float64], frame: FaceFrame) -> NDArray[np.int64]:
     """The pixel, counted row by row, on which each point of either side lies; else -1.
 

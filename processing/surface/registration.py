@@ -51,12 +51,15 @@ class MirrorPairs:
         Derivative of the residuals by the two tilts (radians) and the shift (mm)
         of the plane.
     areas_mm2 : (k,) float64 array
+    sample : (k,) int array
+        Which points of the registration they are.
     """
 
     points_mm: NDArray[np.float64] = field(repr=False)
     residuals_mm: NDArray[np.float64] = field(repr=False)
     motion: NDArray[np.float64] = field(repr=False)
     areas_mm2: NDArray[np.float64] = field(repr=False)
+    sample: NDArray[np.intp] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,7 @@ class Registration:
             np.einsum("ij,ij->i", apart, direction),
             plane.image_motion(places[good], direction),
             points.areas_mm2[sample[good]],
+            sample[good],
         )
 
     def annealed(self, start: MirrorPlane, ordered: NDArray[np.intp]) -> MirrorPlane | None:

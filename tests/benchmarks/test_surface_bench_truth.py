@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from benchmarks.surfaces.cases import Case, CaseSpec, make_case
 from benchmarks.surfaces.deficits import DEEPEST_MM, SIZES_ML, Site, TooLarge, hollowed
 from benchmarks.surfaces.heads import SymmetricHead
-from benchmarks.surfaces.natural import facial, with_natural_asymmetry
+from benchmarks.surfaces.natural import facial_areas_mm2, with_natural_asymmetry
 from benchmarks.surfaces.prisms import volume_between_ml, volume_by_rays_ml
 from benchmarks.surfaces.scans import ScanSpec, scanned
 from processing.measurement import Side
@@ -95,18 +95,30 @@ def test_natural_asymmetry_is_antisymmetric_and_of_its_size() -> None:
     moved = with_natural_asymmetry(head, 0.3, np.random.default_rng(1))
     by = np.einsum("ij,ij->i", moved - head.vertices_mm, head.smooth_normals)
     np.testing.assert_allclose(by, -by[head.mirror], atol=1e-9)
-    difference = (by - by[head.mirror])[facial(head)]
-    assert np.sqrt((difference**2).mean()) == pytest.approx(0.3, rel=1e-6)
+    square = np.average((by - by[head.mirror]) ** 2, weights=facial_areas_mm2(head))
+    assert np.sqrt(square) == pytest.approx(0.3, rel=1e-6)
 
 
 def test_natural_asymmetry_holds_nothing_that_a_moved_plane_would_explain() -> None:
     head = ellipsoid()
     moved = with_natural_asymmetry(head, 0.3, np.random.default_rng(1))
     by = np.einsum("ij,ij->i", moved - head.vertices_mm, head.smooth_normals)
-    front = facial(head)
+    areas = facial_areas_mm2(head)
     # A shift of the plane by 1 mm changes left minus right by 2 n_x.
-    shift = 2 * head.smooth_normals[front, 0]
-    assert abs((2 * by[front]) @ shift) / (shift @ shift) < 1e-6
+    shift = 2 * head.smooth_normals[:, 0]
+    assert abs((areas * 2 * by) @ shift) / ((areas * shift) @ shift) < 1e-6
+
+
+def test_the_face_that_natural_asymmetry_is_judged_on_is_the_visible_one() -> None:
+    head = ellipsoid()
+    areas = facial_areas_mm2(head)
+    np.testing.assert_allclose(areas, areas[head.mirror])
+    behind = head.to_canonical(head.vertices_mm)[:, 2] < -40
+    assert areas[behind].sum() == 0
+    corners = head.vertices_mm[head.triangles]
+    cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    whole = np.linalg.norm(cross, axis=1).sum() / 2
+    assert 0.3 < areas.sum() / whole < 0.9
 
 
 def test_a_scan_lies_on_the_face_and_pairs_no_vertex_with_its_mirror_image() -> None:

@@ -1,0 +1,257 @@
+"""The plane of the whole face, when only the part beside a deficit is left to show it.
+
+The plane of a naturally asymmetric face is the one under which all of the face,
+area by area, is most symmetric. A deficit hides what lay under it, and the part
+beside it alone has another plane: natural asymmetry is smooth over some 16 mm,
+so that a face holds a few dozen independent values of it, and leaving some out
+turns the plane by a tenth of a degree and more.
+
+Here what lay under the deficit is predicted from what lies around it (universal
+kriging: Matheron 1969; Cressie, Statistics for Spatial Data, 1993, section 3.4),
+with the motion of the plane as the unknown trend, and the plane is that of least
+squares over the whole. What the prediction leaves open is the covariance of the
+plane. Where the face beside the deficit is symmetric to within the noise of the
+scan nothing is predicted but zero, and the plane is that of what remains.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from processing.surface.plane import MirrorPlane
+from processing.surface.plane_consensus import cells_of, folded, squared_distances
+from processing.surface.registration import MirrorPairs, Registration, geman_mcclure
+
+# Left minus right of twelve simulated faces correlates so far; a scanner's error less far.
+_NATURAL_LENGTH_MM: Final = 16.0
+_SCANNER_LENGTH_MM: Final = 7.0
+# Of the variance, that natural asymmetry may have; the likelihood of each is compared.
+_NATURAL_SHARES: Final = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.97)
+# White noise of a vertex relative to what is smooth; a cell averages over its pairs.
+_WHITE: Final = 1.5
+_LEAST_SIGMA_MM: Final = 0.02
+# Natural asymmetry after the best plane is 0.2 to 0.4 mm.
+_LARGEST_SIGMA_MM: Final = 0.5
+# A cell counts fully up to about this many standard deviations.
+_TUNING: Final = 4.0
+_LEAST_WEIGHT: Final = 1e-3
+_MAD_TO_SIGMA: Final = 1.4826
+# Where a face ends is a matter of choice: so much of its area might as well be other
+# area, whose natural asymmetry nobody has seen.
+_ARBITRARY: Final = 0.15
+# Variance of planes of naturally asymmetric faces with a known deficit relative to that
+# of the model, where the area was outlined and where it was found: what is left out
+# because it stands out is no random part of the face.
+_UNDERSTATED: Final = 2.0
+_UNDERSTATED_FOUND: Final = 4.0
+# Cells of which less is left are predicted, not observed.
+_LEAST_LEFT: Final = 0.5
+_POINT_GATE_MM: Final = 4.0
+_OUTLYING: Final = 2.5
+# Of the face, that must be of one sign to say how large differences are.
+_LEAST_SHARE: Final = 0.05
+_MARGIN_MM: Final = 10.5
+_SAMPLE: Final = 8_000
+_PAIRINGS: Final = 3
+_LEAST_CELLS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """Left minus right in cells of one side, and how it moves with the plane."""
+
+    difference_mm: NDArray[np.float64] = field(repr=False)
+    motion: NDArray[np.float64] = field(repr=False)
+    areas_mm2: NDArray[np.float64] = field(repr=False)
+    places_mm: NDArray[np.float64] = field(repr=False)
+    pairs: NDArray[np.float64] = field(repr=False)
+    observed: NDArray[np.bool_] = field(repr=False)
+
+
+def completed_plane(
+    registration: Registration,
+    start: MirrorPlane,
+    ordered: NDArray[np.intp],
+    remaining: NDArray[np.intp] | None = None,
+) -> MirrorPlane | None:
+    """The plane under which the face was most symmetric before its deficit.
+
+    Parameters
+    ----------
+    registration : Registration
+    start : MirrorPlane
+        Already near: a robust fit beside the deficit.
+    ordered : (k,) int array
+        Points of the whole facial region, from `Registration.ordered`.
+    remaining : (m,) int array, optional
+        Those of them that are not affected, and whose mirror image is not. Without
+        it what stands out on the plane counts as affected.
+
+    Returns
+    -------
+    MirrorPlane or None
+        With its covariance; None when too few points find a partner.
+    """
+    plane, found = start, remaining is None
+    for _ in range(_PAIRINGS):
+        pairs = registration.pairs(plane, ordered[:_SAMPLE])
+        if pairs is None:
+            return None
+        if remaining is None:
+            # Once only: what is left out must not follow the plane that it moves.
+            remaining = pairs.sample[_quiet(pairs, plane)]
+        cells = _cells(pairs, plane, np.isin(pairs.sample, remaining))
+        if cells.observed.sum() < _LEAST_CELLS:
+            return None
+        step, covariance, natural_share = _least_squares_step(cells)
+        plane = plane.moved(step)
+    understated = _UNDERSTATED_FOUND if found else _UNDERSTATED
+    return plane.with_covariance(covariance * (1.0 + (understated - 1.0) * natural_share))
+
+
+def _quiet(pairs: MirrorPairs, plane: MirrorPlane) -> NDArray[np.bool_]:
+    """Pairs beside all that stands out from the quiet part of the face, (k,)."""
+    difference = folded(pairs, plane)
+    smooth = difference.smooth_mm
+    # A deficit is on one side: the differences of the other sign are the face's own.
+    sigma = min(
+        _LARGEST_SIGMA_MM,
+        *(_sigma(sign * smooth, difference.areas_mm2) for sign in (1.0, -1.0)),
+    )
+    outlying = np.abs(smooth) > _OUTLYING * max(sigma, _LEAST_SIGMA_MM)
+    near = squared_distances(difference.places_mm)[:, outlying] < _MARGIN_MM**2
+    outside: NDArray[np.bool_] = ~np.asarray(near.any(axis=1))
+    return outside[difference.cell_of_pair]
+
+
+def _sigma(difference_mm: NDArray[np.float64], areas_mm2: NDArray[np.float64]) -> float:
+    """Standard deviation by the positive differences alone, from their median."""
+    positive = difference_mm > 0
+    areas = areas_mm2[positive]
+    if areas.sum() < _LEAST_SHARE * areas_mm2.sum():
+        return float("inf")
+    heights = difference_mm[positive]
+    order = np.argsort(heights)
+    share = np.cumsum(areas[order])
+    return float(np.interp(share[-1] / 2, share, heights[order])) * _MAD_TO_SIGMA
+
+
+def _cells(pairs: MirrorPairs, plane: MirrorPlane, unaffected: NDArray[np.bool_]) -> _Cells:
+    cell, sign, places = cells_of(pairs, plane)
+    count = len(places)
+    areas = np.bincount(cell, pairs.areas_mm2, count).astype(np.float64)
+    matching = unaffected & (np.abs(pairs.residuals_mm) < _POINT_GATE_MM)
+    left = np.bincount(cell, pairs.areas_mm2 * matching, count)
+    observed = left > _LEAST_LEFT * areas
+    # Of an observed cell what is left of it counts, of the others all of it.
+    share = pairs.areas_mm2 * np.where(observed[cell], matching, True)
+    total = np.maximum(np.bincount(cell, share, count), 1e-9)
+
+    def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.bincount(cell, share * sign * values, count) / total
+
+    return _Cells(
+        mean(pairs.residuals_mm),
+        np.stack([mean(column) for column in pairs.motion.T], axis=1),
+        areas,
+        places,
+        np.bincount(cell, share > 0, count).astype(np.float64),
+        observed,
+    )
+
+
+def _least_squares_step(
+    cells: _Cells,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Motion to the plane of least squares over all cells, its covariance, and what is natural.
+
+    The last is the share of natural asymmetry in the variance.
+    """
+    seen = cells.observed
+    value, motion = cells.difference_mm[seen], cells.motion[seen]
+    typical = _MAD_TO_SIGMA * float(np.median(np.abs(value)))
+    weights = geman_mcclure(value, _TUNING * max(typical, _LEAST_SIGMA_MM))
+    white = _WHITE**2 / np.maximum(cells.pairs[seen], 1.0)
+    white += 1.0 / np.maximum(weights, _LEAST_WEIGHT) - 1.0
+    natural = _correlation(cells.places_mm, _NATURAL_LENGTH_MM)
+    scanner = _correlation(cells.places_mm, _SCANNER_LENGTH_MM)
+    likeliest = max(
+        (
+            _fit(
+                value,
+                motion,
+                share * natural[np.ix_(seen, seen)]
+                + (1.0 - share) * scanner[np.ix_(seen, seen)]
+                + np.diag(white),
+                share,
+            )
+            for share in _NATURAL_SHARES
+        ),
+        key=lambda fit: fit.log_likelihood,
+    )
+    # What is predicted is natural asymmetry; the error of the scanner is no part of the face.
+    towards = likeliest.share * natural[:, seen]
+    gain = np.linalg.solve(likeliest.covariance, towards.T).T
+    trend = cells.motion - gain @ motion
+    predicted = gain @ value + trend @ likeliest.trend
+    error = likeliest.share * natural - gain @ towards.T
+    error += trend @ likeliest.trend_covariance @ trend.T
+    weighted = cells.motion * cells.areas_mm2[:, None]
+    to_plane = np.linalg.pinv(weighted.T @ cells.motion) @ weighted.T
+    error += _ARBITRARY * likeliest.share * natural
+    covariance = likeliest.variance * (to_plane @ error @ to_plane.T)
+    return -to_plane @ predicted, covariance, likeliest.share
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """Generalised least squares with one share of natural asymmetry; unit variance."""
+
+    share: float
+    variance: float
+    log_likelihood: float
+    trend: NDArray[np.float64]
+    trend_covariance: NDArray[np.float64]
+    covariance: NDArray[np.float64] = field(repr=False)
+
+
+def _fit(
+    value: NDArray[np.float64],
+    motion: NDArray[np.float64],
+    covariance: NDArray[np.float64],
+    share: float,
+) -> _Fit:
+    """The trend, and the restricted likelihood of a share (Patterson and Thompson 1971)."""
+    root = np.linalg.cholesky(covariance)
+    whitened = np.linalg.solve(root, np.column_stack([motion, value]))
+    design, target = whitened[:, :-1], whitened[:, -1]
+    information = design.T @ design
+    trend_covariance = np.linalg.pinv(information)
+    trend = trend_covariance @ (design.T @ target)
+    freedom = max(len(value) - len(trend), 1)
+    variance = max(float(((target - design @ trend) ** 2).sum()) / freedom, _LEAST_SIGMA_MM**2)
+    _, of_information = np.linalg.slogdet(information)
+    log_likelihood = -0.5 * (
+        freedom * np.log(variance) + 2.0 * float(np.log(np.diag(root)).sum()) + of_information
+    )
+    return _Fit(share, variance, float(log_likelihood), trend, trend_covariance, covariance)
+
+
+def _correlation(places_mm: NDArray[np.float64], length_mm: float) -> NDArray[np.float64]:
+    """Correlation of left minus right between places of one side, (n, n); 0 on the midline.
+
+    Gaussian, less that with the mirror image: both sides belong to one smooth field.
+    """
+    along = places_mm[:, None, 1:] - places_mm[None, :, 1:]
+    squared = (along**2).sum(axis=2)
+    across = places_mm[:, 0]
+    same = squared + (across[:, None] - across) ** 2
+    mirrored = squared + (across[:, None] + across) ** 2
+    correlation: NDArray[np.float64] = np.exp(-same / (2 * length_mm**2)) - np.exp(
+        -mirrored / (2 * length_mm**2)
+    )
+    return correlation
