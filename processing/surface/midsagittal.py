@@ -162,12 +162,7 @@ def fit_midsagittal_plane(
         upper_face &= ~_with_mirror_image(face, outlined, landmarks)
     upper = registration.ordered(upper_face)
     if options.plane is PlaneMethod.UPPER_FACE:
-        alone = registration.annealed(landmarks, upper)
-        fitted = None if alone is None else refined(registration, alone, upper, SYMMETRIC_LOSS)
-        if fitted is None:
-            return None
-        plane = fitted.with_uncertainty()
-        return _placed(face, plane, fitted.symmetric_fraction, landmarks, {LANDMARKS: landmarks})
+        return _of_upper_face(face, registration, upper, landmarks)
     choice = _chosen(registration, landmarks, registration.ordered(candidates))
     if outlined is not None:
         choice = _beside_outlined(face, registration, candidates, outlined, landmarks, choice)
@@ -178,8 +173,9 @@ def fit_midsagittal_plane(
     if above is not None:
         alternatives[UPPER_FACE] = above.plane
     whole = registration.ordered(candidates)
-    completed = completed_plane(registration, choice.fitted.plane, whole, choice.left)
-    plane = completed or choice.fitted.with_uncertainty()
+    plane = completed_plane(registration, choice.fitted.plane, whole, choice.left)
+    if plane is None:
+        return None
     if choice.rival is not None:
         alternatives[RIVAL] = choice.rival.plane
         if choice.rival_ratio > RIVAL_LIMIT:
@@ -187,6 +183,22 @@ def fit_midsagittal_plane(
             plane = plane.with_covariance(plane.covariance + np.outer(between, between))
     remaining = choice.share * choice.fitted.symmetric_fraction
     return _placed(face, plane, remaining, landmarks, alternatives, choice.rival_ratio)
+
+
+def _of_upper_face(
+    face: FoundFace,
+    registration: Registration,
+    upper: NDArray[np.intp],
+    landmarks: MirrorPlane,
+) -> MidsagittalPlane | None:
+    rough = registration.annealed(landmarks, upper)
+    fitted = None if rough is None else refined(registration, rough, upper, SYMMETRIC_LOSS)
+    if fitted is None:
+        return None
+    plane = completed_plane(registration, fitted.plane, upper, upper)
+    if plane is None:
+        return None
+    return _placed(face, plane, fitted.symmetric_fraction, landmarks, {LANDMARKS: landmarks})
 
 
 def _chosen(

@@ -21,6 +21,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import cho_solve, cholesky, solve_triangular
 
 from processing.surface.plane import MirrorPlane
 from processing.surface.plane_consensus import cells_of, folded, squared_distances
@@ -195,7 +196,7 @@ def _least_squares_step(
     )
     # What is predicted is natural asymmetry; the error of the scanner is no part of the face.
     towards = likeliest.share * natural[:, seen]
-    gain = np.linalg.solve(likeliest.covariance, towards.T).T
+    gain = cho_solve((likeliest.root, True), towards.T).T
     trend = cells.motion - gain @ motion
     predicted = gain @ value + trend @ likeliest.trend
     error = likeliest.share * natural - gain @ towards.T
@@ -216,7 +217,8 @@ class _Fit:
     log_likelihood: float
     trend: NDArray[np.float64]
     trend_covariance: NDArray[np.float64]
-    covariance: NDArray[np.float64] = field(repr=False)
+    root: NDArray[np.float64] = field(repr=False)
+    """Lower Cholesky factor of the covariance of what was observed."""
 
 
 def _fit(
@@ -226,8 +228,8 @@ def _fit(
     share: float,
 ) -> _Fit:
     """The trend, and the restricted likelihood of a share (Patterson and Thompson 1971)."""
-    root = np.linalg.cholesky(covariance)
-    whitened = np.linalg.solve(root, np.column_stack([motion, value]))
+    root = cholesky(covariance, lower=True)
+    whitened = solve_triangular(root, np.column_stack([motion, value]), lower=True)
     design, target = whitened[:, :-1], whitened[:, -1]
     information = design.T @ design
     trend_covariance = np.linalg.pinv(information)
@@ -238,7 +240,7 @@ def _fit(
     log_likelihood = -0.5 * (
         freedom * np.log(variance) + 2.0 * float(np.log(np.diag(root)).sum()) + of_information
     )
-    return _Fit(share, variance, float(log_likelihood), trend, trend_covariance, covariance)
+    return _Fit(share, variance, float(log_likelihood), trend, trend_covariance, root)
 
 
 def _correlation(places_mm: NDArray[np.float64], length_mm: float) -> NDArray[np.float64]:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from processing.surface.plane import MirrorPlane
 from processing.surface.plane_consensus import FoldedDifference, Loss, folded, searched
-from processing.surface.plane_covariance import plane_covariance
 from processing.surface.registration import (
     MirrorPairs,
     Registration,
@@ -75,38 +74,6 @@ class FittedPlane:
         areas = self.difference.areas_mm2
         symmetric = self.loss.weights(self.difference.smooth_mm) @ areas
         return float(symmetric / max(areas.sum(), 1e-9))
-
-    def with_uncertainty(self) -> MirrorPlane:
-        """The plane with its covariance."""
-        covariance = plane_covariance(self.pairs, self.difference, self.loss, self.weights)
-        return self.plane.with_covariance(covariance)
-
-
-def fit_plane(
-    registration: Registration,
-    start: MirrorPlane,
-    candidates: NDArray[np.bool_],
-    loss: Loss = SYMMETRIC,
-) -> MirrorPlane | None:
-    """The plane that maps the face best onto itself, from a start some degrees off.
-
-    Parameters
-    ----------
-    registration : Registration
-    start : MirrorPlane
-    candidates : (n,) bool array
-        Vertices that may take part; border vertices never do.
-    loss : Loss
-
-    Returns
-    -------
-    MirrorPlane or None
-        With its covariance; None when too few vertices find a partner.
-    """
-    ordered = registration.ordered(candidates)
-    rough = registration.annealed(start, ordered)
-    fitted = None if rough is None else refined(registration, rough, ordered, loss)
-    return None if fitted is None else fitted.with_uncertainty()
 
 
 def refined(

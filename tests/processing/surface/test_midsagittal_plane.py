@@ -25,7 +25,7 @@ from processing.surface.midsagittal import (
 )
 from processing.surface.options import PlaneMethod, SurfaceOptions
 from processing.surface.plane import MirrorPlane, plane_through
-from processing.surface.plane_fit import fit_plane
+from processing.surface.plane_fit import SYMMETRIC, refined
 from processing.surface.registration import Registration
 
 LEFT = np.array([1.0, 0.0, 0.0])
@@ -83,10 +83,11 @@ def hemifacial(symmetric_face: Mesh) -> Mesh:
 def test_a_plane_that_all_of_the_face_shares_is_pulled_by_a_hemifacial_deficit(
     hemifacial: Mesh,
 ) -> None:
-    everywhere = np.ones(len(hemifacial.vertices_mm), bool)
-    shared = fit_plane(Registration(hemifacial), plane_through(LEFT, AMID), everywhere)
+    registration = Registration(hemifacial)
+    everywhere = registration.ordered(np.ones(len(hemifacial.vertices_mm), bool))
+    shared = refined(registration, plane_through(LEFT, AMID), everywhere, SYMMETRIC)
     assert shared is not None
-    assert _error(shared)[0] > 0.5
+    assert _error(shared.plane)[0] > 0.5
 
 
 def test_a_hemifacial_deficit_leaves_the_plane_where_it_is(hemifacial: Mesh) -> None:

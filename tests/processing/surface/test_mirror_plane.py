@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processing.surface.mesh import Mesh, make_mesh
-from processing.surface.plane import plane_through
-from processing.surface.plane_fit import fit_plane
+from processing.surface.plane import MirrorPlane, plane_through
+from processing.surface.plane_completion import completed_plane
+from processing.surface.plane_fit import SYMMETRIC, refined
 from processing.surface.registration import Registration
 
 LEFT = np.array([1.0, 0.0, 0.0])
@@ -18,13 +19,22 @@ def _start(tilt_deg: float, shift_mm: float):
     return plane_through(LEFT, AMID).moved(np.array([np.radians(tilt_deg), 0.02, shift_mm]))
 
 
+def fit_plane(mesh: Mesh, start: MirrorPlane) -> MirrorPlane | None:
+    registration = Registration(mesh)
+    everywhere = registration.ordered(np.ones(len(mesh.vertices_mm), bool))
+    rough = registration.annealed(start, everywhere)
+    assert rough is not None
+    fitted = refined(registration, rough, everywhere, SYMMETRIC)
+    assert fitted is not None
+    return completed_plane(registration, fitted.plane, everywhere)
+
+
 def _angle_deg(normal: np.ndarray) -> float:
     return float(np.degrees(np.arccos(np.clip(normal @ LEFT, -1, 1))))
 
 
 def test_a_symmetric_face_is_found_from_a_poor_start(symmetric_face: Mesh) -> None:
-    everywhere = np.ones(len(symmetric_face.vertices_mm), bool)
-    plane = fit_plane(Registration(symmetric_face), _start(6.0, 4.0), everywhere)
+    plane = fit_plane(symmetric_face, _start(6.0, 4.0))
     assert plane is not None
     assert _angle_deg(plane.normal) < 1e-3
     assert abs(plane.offset_mm) < 1e-3
@@ -33,7 +43,7 @@ def test_a_symmetric_face_is_found_from_a_poor_start(symmetric_face: Mesh) -> No
 def test_a_dent_does_not_pull_the_plane(dented_face: tuple[Mesh, float]) -> None:
     mesh, missing_ml = dented_face
     assert missing_ml < -3
-    plane = fit_plane(Registration(mesh), _start(2.0, 1.0), np.ones(len(mesh.vertices_mm), bool))
+    plane = fit_plane(mesh, _start(2.0, 1.0))
     assert plane is not None
     assert _angle_deg(plane.normal) < 0.1
     assert abs(plane.normal @ AMID - plane.offset_mm) < 0.1
@@ -47,7 +57,7 @@ def test_noise_gives_the_plane_an_uncertainty_that_covers_its_error(symmetric_fa
             symmetric_face.vertices_mm + symmetric_face.normals * noise[:, None],
             symmetric_face.triangles,
         )
-        plane = fit_plane(Registration(mesh), _start(2.0, 1.0), np.ones(len(noise), bool))
+        plane = fit_plane(mesh, _start(2.0, 1.0))
         assert plane is not None
         assert 0 < plane.angle_uncertainty_deg < 0.2
         error = plane.shift_to(plane_through(LEFT, AMID))
@@ -58,8 +68,7 @@ def test_noise_gives_the_plane_an_uncertainty_that_covers_its_error(symmetric_fa
 
 def test_the_same_face_gives_the_same_plane(dented_face: tuple[Mesh, float]) -> None:
     mesh, _ = dented_face
-    everywhere = np.ones(len(mesh.vertices_mm), bool)
-    first, second = (fit_plane(Registration(mesh), _start(2.0, 1.0), everywhere) for _ in range(2))
+    first, second = (fit_plane(mesh, _start(2.0, 1.0)) for _ in range(2))
     assert first is not None
     assert second is not None
     np.testing.assert_array_equal(first.normal, second.normal)
@@ -67,8 +76,11 @@ def test_the_same_face_gives_the_same_plane(dented_face: tuple[Mesh, float]) -> 
 
 
 def test_without_partners_there_is_no_plane(symmetric_face: Mesh) -> None:
-    nobody = np.zeros(len(symmetric_face.vertices_mm), bool)
-    assert fit_plane(Registration(symmetric_face), _start(0.0, 0.0), nobody) is None
+    registration = Registration(symmetric_face)
+    nobody = registration.ordered(np.zeros(len(symmetric_face.vertices_mm), bool))
+    assert registration.annealed(_start(0.0, 0.0), nobody) is None
+    assert refined(registration, _start(0.0, 0.0), nobody, SYMMETRIC) is None
+    assert completed_plane(registration, _start(0.0, 0.0), nobody) is None
 
 
 @given(
