@@ -21,7 +21,7 @@ from processing.surface.frame import REFERENCE_LANDMARKS_MM
 from processing.surface.landmarks import FoundFace
 from processing.surface.options import PlaneMethod, SurfaceOptions
 from processing.surface.plane import MirrorPlane, plane_through
-from processing.surface.plane_completion import completed_plane
+from processing.surface.plane_completion import completed_plane, plane_beside_outliers
 from processing.surface.plane_fit import SYMMETRIC as SYMMETRIC_LOSS
 from processing.surface.plane_fit import (
     FittedPlane,
@@ -80,7 +80,7 @@ _UPPER_SAMPLE: Final = 2_500
 # Nasal root and orbits: of the reference face, from so far below the inner corners of the
 # eyes upward.
 _BELOW_EYES_MM: Final = 12.0
-_MIRRORED_AREA_MM: Final = 4.0
+_MIRRORED_AREA_MM: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,11 @@ def fit_midsagittal_plane(
     if above is not None:
         alternatives[UPPER_FACE] = above.plane
     whole = registration.ordered(candidates)
-    plane = completed_plane(registration, choice.fitted.plane, whole, choice.left)
+    start = choice.fitted.plane
+    if choice.left is None:
+        plane = plane_beside_outliers(registration, start, whole)
+    else:
+        plane = completed_plane(registration, start, whole, choice.left)
     if plane is None:
         return None
     if choice.rival is not None:

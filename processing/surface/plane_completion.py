@@ -55,7 +55,10 @@ _POINT_GATE_MM: Final = 4.0
 _OUTLYING: Final = 2.5
 # Of the face, that must be of one sign to say how large differences are.
 _LEAST_SHARE: Final = 0.05
+# No natural asymmetry stands out so much.
+_CLEARLY_AFFECTED: Final = 8.0
 _MARGIN_MM: Final = 10.5
+_LEAST_REMAINING: Final = 0.25
 _SAMPLE: Final = 8_000
 _PAIRINGS: Final = 3
 _LEAST_CELLS: Final = 10
@@ -77,9 +80,9 @@ def completed_plane(
     registration: Registration,
     start: MirrorPlane,
     ordered: NDArray[np.intp],
-    remaining: NDArray[np.intp] | None = None,
+    remaining: NDArray[np.intp],
 ) -> MirrorPlane | None:
-    """The plane under which the face was most symmetric before its deficit.
+    """The plane under which the face was most symmetric before a known deficit.
 
     Parameters
     ----------
@@ -88,34 +91,72 @@ def completed_plane(
         Already near: a robust fit beside the deficit.
     ordered : (k,) int array
         Points of the whole facial region, from `Registration.ordered`.
-    remaining : (m,) int array, optional
-        Those of them that are not affected, and whose mirror image is not. Without
-        it what stands out on the plane counts as affected.
+    remaining : (m,) int array
+        Those of them that are not affected, and whose mirror image is not.
 
     Returns
     -------
     MirrorPlane or None
         With its covariance; None when too few points find a partner.
     """
-    plane, found = start, remaining is None
+    return _completed(registration, start, ordered, remaining, _UNDERSTATED)
+
+
+def plane_beside_outliers(
+    registration: Registration, start: MirrorPlane, ordered: NDArray[np.intp]
+) -> MirrorPlane | None:
+    """The same where nobody said what is affected: what stands out on the plane counts as it.
+
+    What stands out no more than the natural asymmetry of a face may do leaves open
+    whether it is affected; the plane of all of the face is then as good, and how far
+    away it is enters the covariance.
+
+    Parameters
+    ----------
+    registration : Registration
+    start : MirrorPlane
+    ordered : (k,) int array
+
+    Returns
+    -------
+    MirrorPlane or None
+    """
+    pairs = registration.pairs(start, ordered[:_SAMPLE])
+    if pairs is None:
+        return None
+    quiet, most_sigmas = _standing_out(pairs, start)
+    plane = _completed(registration, start, ordered, pairs.sample[quiet], _UNDERSTATED_FOUND)
+    if plane is None or most_sigmas > _CLEARLY_AFFECTED:
+        return plane
+    natural = _completed(registration, start, ordered, ordered, _UNDERSTATED_FOUND)
+    if natural is None:
+        return plane
+    between = plane.shift_to(natural)
+    return plane.with_covariance(plane.covariance + np.outer(between, between))
+
+
+def _completed(
+    registration: Registration,
+    start: MirrorPlane,
+    ordered: NDArray[np.intp],
+    remaining: NDArray[np.intp],
+    understated: float,
+) -> MirrorPlane | None:
+    plane = start
     for _ in range(_PAIRINGS):
         pairs = registration.pairs(plane, ordered[:_SAMPLE])
         if pairs is None:
             return None
-        if remaining is None:
-            # Once only: what is left out must not follow the plane that it moves.
-            remaining = pairs.sample[_quiet(pairs, plane)]
         cells = _cells(pairs, plane, np.isin(pairs.sample, remaining))
         if cells.observed.sum() < _LEAST_CELLS:
             return None
         step, covariance, natural_share = _least_squares_step(cells)
         plane = plane.moved(step)
-    understated = _UNDERSTATED_FOUND if found else _UNDERSTATED
     return plane.with_covariance(covariance * (1.0 + (understated - 1.0) * natural_share))
 
 
-def _quiet(pairs: MirrorPairs, plane: MirrorPlane) -> NDArray[np.bool_]:
-    """Pairs beside all that stands out from the quiet part of the face, (k,)."""
+def _standing_out(pairs: MirrorPairs, plane: MirrorPlane) -> tuple[NDArray[np.bool_], float]:
+    """Pairs beside all that stands out, (k,), and by how many standard deviations it does."""
     difference = folded(pairs, plane)
     smooth = difference.smooth_mm
     # A deficit is on one side: the differences of the other sign are the face's own.
@@ -123,10 +164,14 @@ def _quiet(pairs: MirrorPairs, plane: MirrorPlane) -> NDArray[np.bool_]:
         _LARGEST_SIGMA_MM,
         *(_sigma(sign * smooth, difference.areas_mm2) for sign in (1.0, -1.0)),
     )
-    outlying = np.abs(smooth) > _OUTLYING * max(sigma, _LEAST_SIGMA_MM)
+    height = np.abs(smooth) / max(sigma, _LEAST_SIGMA_MM)
+    outlying = height > _OUTLYING
     near = squared_distances(difference.places_mm)[:, outlying] < _MARGIN_MM**2
-    outside: NDArray[np.bool_] = ~np.asarray(near.any(axis=1))
-    return outside[difference.cell_of_pair]
+    around = np.asarray(near.any(axis=1))
+    # Beside a deficit over most of a hemiface a margin would leave nothing.
+    left = difference.areas_mm2[~around].sum() > _LEAST_REMAINING * difference.areas_mm2.sum()
+    affected: NDArray[np.bool_] = around if left else outlying
+    return ~affected[difference.cell_of_pair], float(height[difference.areas_mm2 > 0].max())
 
 
 def _sigma(difference_mm: NDArray[np.float64], areas_mm2: NDArray[np.float64]) -> float:

@@ -85,7 +85,9 @@ def test_a_plane_that_all_of_the_face_shares_is_pulled_by_a_hemifacial_deficit(
 ) -> None:
     registration = Registration(hemifacial)
     everywhere = registration.ordered(np.ones(len(hemifacial.vertices_mm), bool))
-    shared = refined(registration, plane_through(LEFT, AMID), everywhere, SYMMETRIC)
+    rough = registration.annealed(plane_through(LEFT, AMID), everywhere)
+    assert rough is not None
+    shared = refined(registration, rough, everywhere, SYMMETRIC)
     assert shared is not None
     assert _error(shared.plane)[0] > 0.5
 
@@ -232,9 +234,11 @@ def _natural_asymmetry(mesh: Mesh, seed: int) -> NDArray[np.float64]:
     difference = here - there
     (x, y, z), (across, up, forward) = mesh.vertices_mm.T, mesh.normals.T
     motion = np.stack([across, y * across - x * up, z * across - x * forward], axis=1)
-    explained, *_ = np.linalg.lstsq(motion, difference, rcond=None)
+    weighted = motion * mesh.areas_mm2[:, None]
+    explained = np.linalg.solve(weighted.T @ motion, weighted.T @ difference)
     difference = difference - motion @ explained
-    half: NDArray[np.float64] = 0.15 * difference / np.sqrt((difference**2).mean())
+    rms = np.sqrt(np.average(difference**2, weights=mesh.areas_mm2))
+    half: NDArray[np.float64] = 0.15 * difference / rms
     return half
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from processing.surface.mesh import Mesh, make_mesh
 from processing.surface.plane import MirrorPlane, plane_through
-from processing.surface.plane_completion import completed_plane
+from processing.surface.plane_completion import plane_beside_outliers
 from processing.surface.plane_fit import SYMMETRIC, refined
 from processing.surface.registration import Registration
 
@@ -26,7 +26,7 @@ def fit_plane(mesh: Mesh, start: MirrorPlane) -> MirrorPlane | None:
     assert rough is not None
     fitted = refined(registration, rough, everywhere, SYMMETRIC)
     assert fitted is not None
-    return completed_plane(registration, fitted.plane, everywhere)
+    return plane_beside_outliers(registration, fitted.plane, everywhere)
 
 
 def _angle_deg(normal: np.ndarray) -> float:
@@ -80,7 +80,7 @@ def test_without_partners_there_is_no_plane(symmetric_face: Mesh) -> None:
     nobody = registration.ordered(np.zeros(len(symmetric_face.vertices_mm), bool))
     assert registration.annealed(_start(0.0, 0.0), nobody) is None
     assert refined(registration, _start(0.0, 0.0), nobody, SYMMETRIC) is None
-    assert completed_plane(registration, _start(0.0, 0.0), nobody) is None
+    assert plane_beside_outliers(registration, _start(0.0, 0.0), nobody) is None
 
 
 @given(
