@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,10 +96,7 @@ def test_a_study_that_the_beginning_does_not_name_is_read_from_the_file(
 ) -> None:
     file = write_instance(tmp_path, 1)
     audit = ArrivalAudit(trail)
-    found = arrival("")
-    unnamed = Arrival(
-        file, *(getattr(found, each) for each in list(Arrival.__slots__)[1:-1]), beginning={}
-    )
+    unnamed = replace(arrival(""), path=file, beginning={})
     audit.around(lambda _: StoreStatus.SUCCESS)(unnamed)
     (began,) = trail.messages()
     assert object_ids(began)[0]

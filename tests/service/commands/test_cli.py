@@ -24,7 +24,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_command_is_there_and_says_what_it_does() -> None:
     names = {each.name for each in app.registered_commands}
-    assert names == {"serve", "demo", "phantom", "wrap", "send", "analyze", "doctor"}
+    assert names == {"serve", "demo", "phantom", "wrap", "send", "analyze", "doctor", "worklist"}
     assert {each.name for each in app.registered_groups} == {"audit", "study"}
     for name in (*names, "study"):
         answer = run(str(name), "--help")
