@@ -10,7 +10,7 @@ from pydicom.uid import UID
 from pynetdicom import evt
 from pynetdicom.presentation import PresentationContext
 
-from dicom_nodes.network.pynetdicom_cures import Conversation
+from dicom_nodes.network.pynetdicom_cures.conversing_association import Conversation
 
 # pynetdicom gives each intervention event its own kind of answer; see `pynetdicom.evt`.
 Handler = Callable[[Any], Any]

@@ -10,7 +10,10 @@ from pynetdicom import evt
 from pynetdicom.dimse_primitives import C_FIND, C_GET, C_MOVE
 
 from dicom_nodes.network.node_service import Handler, NodeService
-from dicom_nodes.network.pynetdicom_cures import Conversation, ReceivingAssociation
+from dicom_nodes.network.pynetdicom_cures.conversing_association import (
+    Conversation,
+    ConversingAssociation,
+)
 
 _EVENTS: Final = (evt.EVT_C_FIND, evt.EVT_C_GET, evt.EVT_C_MOVE)
 _REQUESTS: Final = (C_FIND, C_GET, C_MOVE)
@@ -69,14 +72,14 @@ def _observed_handler(handler: Handler, told: Callable[[Asked], None]) -> Handle
 def _observed_conversation(
     conversation: Conversation, told: Callable[[Asked], None]
 ) -> Conversation:
-    def converse(association: ReceivingAssociation, context_id: int, request: Any) -> None:
+    def converse(association: ConversingAssociation, context_id: int, request: Any) -> None:
         told(_asked(association, context_id, request))
         conversation(association, context_id, request)
 
     return converse
 
 
-def _asked(association: ReceivingAssociation, context_id: int, request: Any) -> Asked:
+def _asked(association: ConversingAssociation, context_id: int, request: Any) -> Asked:
     identifier = request.Identifier
     return Asked(
         association.calling_ae_title,

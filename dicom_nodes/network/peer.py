@@ -12,10 +12,10 @@ from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import PresentationContext
 
-from dicom_nodes.network.pynetdicom_cures import (
+from dicom_nodes.network.pynetdicom_cures.configuration import configure_pynetdicom
+from dicom_nodes.network.pynetdicom_cures.requesting_entity import (
     RequestingEntity,
     RequestingSocket,
-    configure_pynetdicom,
 )
 from dicom_nodes.network.tls import ClientTLS, client_context
 from processing.measurement import PermanentFault, TransientFault

@@ -13,7 +13,7 @@ from typing import Any, Final
 from pynetdicom.dimse_primitives import C_FIND
 
 from dicom_nodes.network.node_service import NodeService
-from dicom_nodes.network.pynetdicom_cures import ReceivingAssociation
+from dicom_nodes.network.pynetdicom_cures.conversing_association import ConversingAssociation
 from dicom_nodes.network.query import Find, Level, Question
 from dicom_nodes.network.query_identifier import (
     DOES_NOT_MATCH,
@@ -83,7 +83,7 @@ class _Search:
     """One C-FIND request."""
 
     options: QueryOptions
-    association: ReceivingAssociation
+    association: ConversingAssociation
     context_id: int
     request: Any
 

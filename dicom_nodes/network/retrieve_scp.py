@@ -20,7 +20,7 @@ from pynetdicom.dimse_primitives import C_GET, C_MOVE
 from dicom_nodes.network.data_set_streams import data_set_of
 from dicom_nodes.network.node_service import NodeService
 from dicom_nodes.network.peer import Peer
-from dicom_nodes.network.pynetdicom_cures import ReceivingAssociation
+from dicom_nodes.network.pynetdicom_cures.conversing_association import ConversingAssociation
 from dicom_nodes.network.query import Question, RetrievedInstance
 from dicom_nodes.network.query_identifier import (
     DOES_NOT_MATCH,
@@ -132,7 +132,7 @@ class _Retrieval:
     """One C-MOVE or C-GET request."""
 
     options: RetrieveOptions
-    association: ReceivingAssociation
+    association: ConversingAssociation
     context_id: int
     request: Any
     counters: _Counters = field(default_factory=_Counters)

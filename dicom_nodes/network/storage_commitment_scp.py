@@ -20,7 +20,7 @@ from pynetdicom.presentation import build_context
 
 from dicom_nodes.network.node_service import NodeService
 from dicom_nodes.network.peer import Peer, association_with
-from dicom_nodes.network.pynetdicom_cures import ReceivingAssociation
+from dicom_nodes.network.pynetdicom_cures.conversing_association import ConversingAssociation
 from dicom_nodes.network.storage_commitment import (
     ALL_COMMITTED,
     FAILURES_EXIST,
@@ -163,7 +163,7 @@ def _answer_action(book: CommitmentBook, event: Any) -> tuple[Dataset, None]:
 
 
 def _report_here(
-    book: CommitmentBook, association: ReceivingAssociation, context_id: int, number: int
+    book: CommitmentBook, association: ConversingAssociation, context_id: int, number: int
 ) -> None:
     """Report on the association that the request came on, if the peer keeps it open."""
     is_reported = False
@@ -191,7 +191,7 @@ def _report_elsewhere(book: CommitmentBook, number: int) -> None:
 
 
 def _event_report(
-    report: CommitmentReport, association: ReceivingAssociation, context_id: int
+    report: CommitmentReport, association: ConversingAssociation, context_id: int
 ) -> N_EVENT_REPORT:
     _, transfer_syntax = association.accepted_syntaxes(context_id)
     syntax = UID(transfer_syntax)

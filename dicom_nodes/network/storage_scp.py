@@ -30,12 +30,10 @@ from dicom_nodes.network.node_service import (
     service_contexts,
 )
 from dicom_nodes.network.permissions import STORE, PeerRule, is_service_allowed
-from dicom_nodes.network.pynetdicom_cures import (
-    ReceivingAssociation,
-    ReceivingServer,
-    configure_pynetdicom,
-    storage_contexts,
-)
+from dicom_nodes.network.pynetdicom_cures.configuration import configure_pynetdicom
+from dicom_nodes.network.pynetdicom_cures.contexts import storage_contexts
+from dicom_nodes.network.pynetdicom_cures.conversing_association import ConversingAssociation
+from dicom_nodes.network.pynetdicom_cures.receiving_server import ReceivingServer
 from dicom_nodes.network.reloaded_tls import ReloadedTLS
 from dicom_nodes.network.store_command import StoreRequest
 from dicom_nodes.network.tls import ServerTLS
@@ -307,7 +305,7 @@ class _StorageService:
 
     def store(
         self,
-        association: ReceivingAssociation,
+        association: ConversingAssociation,
         context_id: int,
         request: StoreRequest,
         data_set: Iterator[list[memoryview]],

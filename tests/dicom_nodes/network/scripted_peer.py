@@ -19,6 +19,9 @@ MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
 IMPLICIT = "1.2.840.10008.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
 JPEG = "1.2.840.10008.1.2.4.50"
+# Presentation contexts to propose.
+STORAGE = (MR_IMAGE, [EXPLICIT])
+ECHO = (VERIFICATION, [IMPLICIT])
 
 
 def item(kind: int, content: bytes) -> bytes:

@@ -23,7 +23,7 @@ from pynetdicom.association import Association
 from dicom_nodes.network.node_service import NodeService
 from dicom_nodes.network.peer import Peer
 from dicom_nodes.network.permissions import PeerRule
-from dicom_nodes.network.pynetdicom_cures import storage_contexts
+from dicom_nodes.network.pynetdicom_cures.contexts import storage_contexts
 from dicom_nodes.network.query import Question, RetrievedInstance
 from dicom_nodes.network.retrieve_scp import RetrieveOptions, retrieve_service
 from tests.dicom_nodes.network.instances import (

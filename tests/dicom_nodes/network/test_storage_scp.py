@@ -19,21 +19,18 @@ from tests.dicom_nodes.network.scripted_peer import (
     A_ASSOCIATE_AC,
     A_ASSOCIATE_RJ,
     A_RELEASE_RP,
+    ECHO,
     EXPLICIT,
-    IMPLICIT,
     JPEG,
     MR_IMAGE,
     P_DATA_TF,
-    VERIFICATION,
+    STORAGE,
     connect,
     data_set,
     fragment,
     pdu,
     store_command,
 )
-
-STORAGE = (MR_IMAGE, [EXPLICIT])
-ECHO = (VERIFICATION, [IMPLICIT])
 
 
 def store(node: Node, uid: str = "1.2.3", content: bytes | None = None) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 from pynetdicom.dimse_primitives import C_ECHO
 
 from dicom_nodes.network.node_service import NodeService
-from dicom_nodes.network.pynetdicom_cures import ReceivingAssociation
+from dicom_nodes.network.pynetdicom_cures.conversing_association import ConversingAssociation
 from tests.dicom_nodes.network.listening import listening
 from tests.dicom_nodes.network.scripted_peer import (
     A_RELEASE_RP,
@@ -48,7 +48,7 @@ class Asking:
     def service(self) -> NodeService:
         return NodeService("asking", (PULL,), conversations={C_ECHO: self.converse})
 
-    def converse(self, association: ReceivingAssociation, context_id: int, request: Any) -> None:
+    def converse(self, association: ConversingAssociation, context_id: int, request: Any) -> None:
         response = association.ask(_echo(association.new_message_id()), context_id)
         self.asked.append(response.Status)
         _answer(association, context_id, request)
@@ -61,7 +61,7 @@ def _echo(message_id: int) -> C_ECHO:
     return echo
 
 
-def _answer(association: ReceivingAssociation, context_id: int, request: Any) -> None:
+def _answer(association: ConversingAssociation, context_id: int, request: Any) -> None:
     answer = C_ECHO()
     answer.MessageIDBeingRespondedTo = request.MessageID
     answer.AffectedSOPClassUID = PULL
@@ -149,7 +149,7 @@ def test_a_peer_that_leaves_without_an_answer_leaves_nothing_behind(tmp_path: Pa
 
 
 def test_what_follows_up_is_asked_after_the_answer(tmp_path: Path) -> None:
-    def converse(association: ReceivingAssociation, context_id: int, request: Any) -> None:
+    def converse(association: ConversingAssociation, context_id: int, request: Any) -> None:
         association.follow_up(
             lambda: association.ask(_echo(association.new_message_id()), context_id)
         )
@@ -169,7 +169,7 @@ def test_a_cancel_is_noticed_while_a_request_is_answered(tmp_path: Path) -> None
     looked = threading.Event()
     before: list[bool] = []
 
-    def converse(association: ReceivingAssociation, context_id: int, request: Any) -> None:
+    def converse(association: ConversingAssociation, context_id: int, request: Any) -> None:
         before.append(association.is_cancelled(request.MessageID))
         looked.set()
         while not association.is_cancelled(request.MessageID):
