@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from service.commands import (
     analyze,
     audit,
+    conformance,
     demo,
     doctor,
     phantom,
@@ -89,6 +90,7 @@ app.add_typer(study.app, name="study")
 app.add_typer(audit.app, name="audit")
 app.command("worklist")(worklist.command)
 app.command("doctor")(doctor.command)
+app.command("conformance")(conformance.command)
 
 
 def _expected_faults() -> tuple[type[Exception], ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dicom_nodes.objects.encapsulated_model import NamedReference, write_encapsulated_model
 from dicom_nodes.objects.study_context import StudyIdentity
-from dicom_nodes.objects.vl_photograph import write_vl_photograph
+from dicom_nodes.objects.vl_photograph import TEXTURE_SERIES_NUMBER, write_vl_photograph
 from dicom_nodes.objects.written_object import WrittenObject
 from processing.inputs import Expression, Surface, Texture, View
 from processing.measurement import RejectedInput
@@ -24,8 +24,6 @@ from processing.mesh_files import read_mesh_file
 from processing.mesh_files.mtl import pictures_of_materials
 from processing.mesh_files.parts_beside import PartsBeside, parts_beside
 from service.input_files import FileKind, MeshScale, kind_of, texture_files_of
-
-_TEXTURE_SERIES_NUMBER: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +281,7 @@ def _wrap_texture(part: Part, work: _Work, made_at: datetime) -> NamedReference:
         work,
         made_at,
         view=View.OTHER,
-        series_number=_TEXTURE_SERIES_NUMBER,
+        series_number=TEXTURE_SERIES_NUMBER,
         series_description="Textures of surface scans",
     )
     work.done.append(Wrapped(part.source, written, None))

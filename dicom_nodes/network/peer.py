@@ -21,6 +21,7 @@ from dicom_nodes.network.tls import ClientTLS, client_context
 from processing.measurement import PermanentFault, TransientFault
 
 MOST_CONTEXTS: Final = 128  # PS3.8, section 9.3.2.2: odd numbers from 1 to 255
+MAXIMUM_PDU_BYTES: Final = 131072
 _REJECTED_TRANSIENT: Final = 2
 
 
@@ -107,7 +108,7 @@ def association_with(
             peer.port,
             contexts=list(contexts),
             ae_title=peer.ae_title,
-            max_pdu=131072,
+            max_pdu=MAXIMUM_PDU_BYTES,
             ext_neg=[build_role(each, scu_role=True, scp_role=True) for each in roles],
             evt_handlers=list((handlers or {}).items()),
             tls_args=tls,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
+from types import MappingProxyType
 from typing import Any, Final
 
 from pynetdicom.dimse_primitives import C_FIND
@@ -19,6 +20,7 @@ from dicom_nodes.network.query_identifier import (
     DOES_NOT_MATCH,
     PATIENT_ROOT,
     STUDY_ROOT,
+    UNABLE_TO_PROCESS,
     UnusableIdentifier,
     encode_answer,
     find_question,
@@ -34,6 +36,18 @@ OUT_OF_RESOURCES: Final = 0xA700
 CANCELLED: Final = 0xFE00
 _PENDING: Final = 0xFF00
 _PENDING_WITH_UNSUPPORTED_KEYS: Final = 0xFF01
+QUERY_STATUSES: Final = MappingProxyType(
+    {
+        SUCCESS: "all answers were sent",
+        _PENDING: "an answer",
+        _PENDING_WITH_UNSUPPORTED_KEYS: "an answer to a query with keys that are not known here",
+        CANCELLED: "ended by C-CANCEL",
+        OUT_OF_RESOURCES: "too many answers, or the catalogue is away",
+        DOES_NOT_MATCH: "no query of the model, or a value that cannot be used",
+        UNABLE_TO_PROCESS: "the identifier cannot be decoded",
+    }
+)
+"""What the statuses of C-FIND mean here (PS3.4, table C.4-1)."""
 _LONGEST_COMMENT: Final = 64
 
 

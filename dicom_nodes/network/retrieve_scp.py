@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from pynetdicom.dimse_primitives import C_GET, C_MOVE
@@ -26,6 +27,7 @@ from dicom_nodes.network.query_identifier import (
     DOES_NOT_MATCH,
     PATIENT_ROOT,
     STUDY_ROOT,
+    UNABLE_TO_PROCESS,
     UnusableIdentifier,
     encode_failed_instances,
     retrieve_question,
@@ -55,6 +57,21 @@ _CANNOT_COUNT: Final = 0xA701
 _CANNOT_PERFORM: Final = 0xA702
 _UNKNOWN_DESTINATION: Final = 0xA801
 _WARNING: Final = 0xB000
+RETRIEVE_STATUSES: Final = MappingProxyType(
+    {
+        SUCCESS: "all instances were sent",
+        _PENDING: "sub-operations remain",
+        _WARNING: "some instances were not sent, or with a warning",
+        CANCELLED: "ended by C-CANCEL",
+        OUT_OF_RESOURCES: "the catalogue is away",
+        _CANNOT_COUNT: "more instances than a response can count",
+        _CANNOT_PERFORM: "no instance was sent",
+        _UNKNOWN_DESTINATION: "the Move Destination is no peer in the settings",
+        DOES_NOT_MATCH: "no retrieval of the model, or a unique key that is missing",
+        UNABLE_TO_PROCESS: "the identifier cannot be decoded",
+    }
+)
+"""What the statuses of C-MOVE and C-GET mean here (PS3.4, tables C.4-2 and C.4-3)."""
 _LOGGER = logging.getLogger(__name__)
 
 

@@ -33,7 +33,7 @@ STUDY_ROOT_MOVE: Final = "1.2.840.10008.5.1.4.1.2.2.2"
 STUDY_ROOT_GET: Final = "1.2.840.10008.5.1.4.1.2.2.3"
 # Some archives fail when one list of UIDs grows past what they expect of a request.
 MOST_INSTANCES_A_REQUEST: Final = 200
-_TRANSFER_SYNTAXES: Final = (
+RETRIEVED_TRANSFER_SYNTAXES: Final = (
     "1.2.840.10008.1.2.1",
     "1.2.840.10008.1.2",
     "1.2.840.10008.1.2.4.50",
@@ -222,10 +222,10 @@ def _storage_contexts(sop_classes: Collection[str]) -> list[PresentationContext]
     A peer chooses one transfer syntax of a context: with one in each it never has to
     convert what it stores.
     """
-    most = (MOST_CONTEXTS - 1) // len(_TRANSFER_SYNTAXES)
+    most = (MOST_CONTEXTS - 1) // len(RETRIEVED_TRANSFER_SYNTAXES)
     contexts = []
     for sop_class in sorted(sop_classes)[:most]:
-        for syntax in _TRANSFER_SYNTAXES:
+        for syntax in RETRIEVED_TRANSFER_SYNTAXES:
             context = PresentationContext()
             context.abstract_syntax = UID(sop_class)
             context.transfer_syntax = [UID(syntax)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from io import BytesIO
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from pydicom.dataset import Dataset
@@ -43,6 +44,17 @@ _INVALID_ARGUMENT: Final = 0x0115
 _NO_SUCH_ACTION: Final = 0x0123
 _NOT_AUTHORIZED: Final = 0x0124
 _OUT_OF_RESOURCES: Final = 0x0213
+REQUEST_STATUSES: Final = MappingProxyType(
+    {
+        _SUCCESS: "the request is kept, and will be reported on",
+        _NO_SUCH_INSTANCE: "not the well-known SOP instance",
+        _INVALID_ARGUMENT: "no request, or a Transaction UID in use for other instances",
+        _NO_SUCH_ACTION: "the action type is not 1",
+        _NOT_AUTHORIZED: "the calling AE title is no peer in the settings",
+        _OUT_OF_RESOURCES: "the request cannot be kept now",
+    }
+)
+"""What the statuses of N-ACTION mean here (PS3.4, section J.3.2.2)."""
 _GRACE_SECONDS: Final = 0.5
 _LONGEST_COMMENT: Final = 64  # an LO value, PS3.5 table 6.2-1
 

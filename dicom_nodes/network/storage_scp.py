@@ -209,7 +209,7 @@ def start_listening(
     server = ReceivingServer(
         entity,
         (options.address, options.port),
-        contexts_for=lambda proposed, calling: _supported_contexts(
+        contexts_for=lambda proposed, calling: supported_contexts(
             options, offered, proposed, calling
         ),
         store=_StorageService(options, InstanceStore(accept, place, room)).store,
@@ -249,12 +249,23 @@ def is_storage_sop_class(uid: str) -> bool:
     return issubclass(service, StorageServiceClass) or service is ServiceClass
 
 
-def _supported_contexts(
+def supported_contexts(
     options: ListenOptions,
     offered: Sequence[NodeService],
     proposed: Sequence[PresentationContext],
     calling_ae_title: str,
 ) -> list[PresentationContext]:
+    """The contexts to support for one association, of those that a peer proposes.
+
+    Parameters
+    ----------
+    options : ListenOptions
+    offered : sequence of NodeService
+        What is offered beside storage, verification included.
+    proposed : sequence of PresentationContext
+    calling_ae_title : str
+    """
+
     def allowed(service: str) -> bool:
         return is_service_allowed(options.peer_rules, calling_ae_title, service)
 

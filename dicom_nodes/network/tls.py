@@ -25,6 +25,8 @@ TLS_1_2_CIPHERS: Final = ":".join(
     )
 )
 
+MINIMUM_VERSION: Final = ssl.TLSVersion.TLSv1_2
+
 
 @dataclass(frozen=True, slots=True)
 class ServerTLS:
@@ -100,7 +102,7 @@ def client_context(tls: ClientTLS) -> ssl.SSLContext:
 
 
 def _restrict(context: ssl.SSLContext) -> None:
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.minimum_version = MINIMUM_VERSION
     context.set_ciphers(TLS_1_2_CIPHERS)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
 

@@ -122,7 +122,9 @@ def find_scheduled(peer: Peer, query: WorklistQuery) -> WorklistAnswer:
     rejected: list[str] = []
     with association_with(peer, [build_context(MODALITY_WORKLIST_FIND)]) as association:
         for modality, station in product(query.modalities or ("",), query.stations or ("",)):
-            for identifier in _find(peer, association, _identifier(query, modality, station)):
+            for identifier in _find(
+                peer, association, worklist_identifier(query, modality, station)
+            ):
                 try:
                     for step in scheduled_steps(identifier):
                         found.setdefault((step.study_instance_uid, step.step_id), step)
@@ -186,7 +188,11 @@ def _scheduled_step(item: ForeignDataset, step: ForeignDataset, step_id: str) ->
     )
 
 
-def _identifier(query: WorklistQuery, modality: str, station: str) -> Dataset:
+def worklist_identifier(query: WorklistQuery, modality: str, station: str) -> Dataset:
+    """The identifier of one C-FIND: keys with a value are matched, the others returned.
+
+    An empty modality or station means any.
+    """
     step = Dataset()
     for keyword in _STEP_KEYS:
         setattr(step, keyword, "")

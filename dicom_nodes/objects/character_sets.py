@@ -43,6 +43,16 @@ _RESETTING_CONTROLS: Final = frozenset(b"\t\n\f\r")
 _MULTI_VALUED: Final = frozenset({"LO", "PN", "SH", "UC"})
 
 
+def supported_character_sets() -> tuple[str, ...]:
+    """The defined terms of all character sets that are decoded (PS3.3 C.12.1.1.2)."""
+    single = ("6", "13", *_SINGLE_BYTE)
+    return (
+        *(f"ISO_IR {each}" for each in single),
+        *_STAND_ALONE,
+        *(f"ISO 2022 IR {each}" for each in (*single, *_MULTI_BYTE)),
+    )
+
+
 def declared_character_sets(value: bytes) -> tuple[str, ...]:
     """The defined terms in a value of Specific Character Set (0008,0005)."""
     text = value.decode("ascii", "replace").rstrip("\0 ")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, TypeVar
 
-from dicom_nodes.objects import report_codes
+from dicom_nodes.objects import report_codes, views
 from dicom_nodes.objects.coded_entries import PRIVATE_SCHEME, Code, private_code
 from processing.measurement import Measurement, PermanentFault, Side, Status
 
@@ -415,20 +415,31 @@ def quantity_of(name: Code, derivation: Code | None) -> str | None:
     return next((each for each, concept in QUANTITIES.items() if concept == wanted), None)
 
 
-def private_codes() -> tuple[Code, ...]:
-    """Every concept of the private scheme, for the conformance statement and the tests."""
+def written_codes() -> tuple[Code, ...]:
+    """Every concept that is written, by scheme and value; methods are coded by their texts."""
     tables: tuple[Iterable[Code], ...] = (
         (concept.name for concept in QUANTITIES.values()),
+        (each.derivation for each in QUANTITIES.values() if each.derivation is not None),
         DISPLAYED.values(),
         STRUCTURES.values(),
         REGIONS.values(),
+        UNITS.values(),
         PLANES.values(),
         (area.type for area in AREAS.values()),
+        (area.algorithm_family for area in AREAS.values()),
         PROCEDURES.values(),
-        report_codes.OWN_CODES,
+        SIDES.values(),
+        STATUSES.values(),
+        report_codes.REPORT_CODES,
+        views.VIEW_CODES,
     )
-    found = {each for table in tables for each in table if each.scheme == PRIVATE_SCHEME}
-    return tuple(sorted(found, key=lambda each: each.value))
+    found = {each for table in tables for each in table}
+    return tuple(sorted(found, key=lambda each: (each.scheme, each.value)))
+
+
+def private_codes() -> tuple[Code, ...]:
+    """Every concept of the private scheme."""
+    return tuple(each for each in written_codes() if each.scheme == PRIVATE_SCHEME)
 
 
 def _look_up(table: Mapping[str, _T], name: str, table_name: str) -> _T:

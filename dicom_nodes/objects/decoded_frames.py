@@ -57,6 +57,11 @@ _EIGHT_BIT_JPEG: Final = frozenset({str(JPEGBaseline8Bit), str(JPEGExtended12Bit
 _EIGHT_BIT_JPEG_2000: Final = frozenset(
     map(str, (JPEG2000Lossless, JPEG2000, HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K))
 )
+READ_TRANSFER_SYNTAXES: Final = (
+    PLAIN_TRANSFER_SYNTAXES | set(_DECODERS) | _EIGHT_BIT_JPEG | _EIGHT_BIT_JPEG_2000
+)
+"""The transfer syntaxes that pictures are read in."""
+
 _CODED_AS_YBR: Final = ("YBR_FULL", "YBR_FULL_422")
 _COLOURS: Final = frozenset(
     {"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "PALETTE COLOR"}
@@ -76,13 +81,7 @@ def check_is_readable(dataset: Dataset, header: InstanceHeader) -> None:
     RejectedInput
     """
     syntax = header.transfer_syntax_uid
-    known = (
-        syntax in PLAIN_TRANSFER_SYNTAXES
-        or syntax in _DECODERS
-        or syntax in _EIGHT_BIT_JPEG
-        or syntax in _EIGHT_BIT_JPEG_2000
-    )
-    if not known:
+    if syntax not in READ_TRANSFER_SYNTAXES:
         raise RejectedInput(
             f"The transfer syntax {UID(syntax).name} is not read. Send the photograph as JPEG, "
             "JPEG 2000, JPEG-LS, RLE or uncompressed."

@@ -31,6 +31,7 @@ from dicom_nodes.objects.written_object import (
 )
 from processing.measurement import RejectedInput
 
+MODEL_SERIES_NUMBER: Final = 2
 LARGEST_DOCUMENT_BYTES: Final = 0xFFFFFFFE
 _CLASSES: Final = {media: uid for uid, media in ENCAPSULATED_MODELS.items()} | {
     "mtl": ENCAPSULATED_MTL
@@ -58,7 +59,7 @@ def write_encapsulated_model(
     manufacturer: str = WRAPPING_MANUFACTURER,
     model_name: str = "unknown",
     serial_number: str = "unknown",
-    series_number: int = 2,
+    series_number: int = MODEL_SERIES_NUMBER,
     instance_number: int = 1,
     references: Sequence[NamedReference] = (),
 ) -> WrittenObject:

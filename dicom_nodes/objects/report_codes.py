@@ -46,23 +46,8 @@ PLANE_NORMAL: Final = (
     private_code("PLANE_NORMAL_Z", "Z component of normal of plane"),
 )
 PLANE_OFFSET: Final = private_code("PLANE_OFFSET", "Distance of plane from origin along its normal")
-OWN_CODES: Final = (
-    ANALYSIS_STATUS,
-    ANALYSIS_REASON,
-    ANALYSIS_INPUT,
-    METHOD_TEXT,
-    DERIVED_FROM,
-    QUALITY_CHECK,
-    QUALITY_VALUE,
-    QUALITY_LIMIT,
-    QUALITY_PASSED,
-    PLANE_OFFSET,
-    AFFECTED_AREA,
-    AFFECTED_SIDE,
-    CHECKS_PASSED,
-    SURFACE_OF_AREA,
-    DISPLAY_REPORT,
-    KEY_PICTURES,
+REPORT_CODES: Final = (
+    *(each for each in tuple(globals().values()) if isinstance(each, Code)),
     *PLANE_NORMAL,
 )
-"""Those of the private scheme."""
+"""All of this module."""

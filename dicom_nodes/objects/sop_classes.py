@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 VL_PHOTOGRAPHIC_IMAGE: Final = "1.2.840.10008.5.1.4.1.1.77.1.4"
@@ -80,3 +82,15 @@ ENHANCED_VOLUMES: Final = frozenset(
     }
 )
 """Classes whose frames are slices, each with functional groups (PS3.3 C.7.6.16)."""
+
+READ: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {
+        "photograph": PHOTOGRAPHS,
+        "surface of a face": SURFACE_SCANS,
+        "materials of a surface": frozenset({ENCAPSULATED_MTL}),
+        "what a reviewer placed": STRUCTURED_REPORTS,
+        "slice of a volume": VOLUME_SLICES,
+        "volume": ENHANCED_VOLUMES,
+    }
+)
+"""All classes that are read, by what they hold."""

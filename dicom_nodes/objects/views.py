@@ -12,7 +12,7 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
-from dicom_nodes.objects.coded_entries import Code, code_item
+from dicom_nodes.objects.coded_entries import Code, code_item, private_code
 from processing.inputs import Expression, View
 
 RIGHT: Final = Code("24028007", "SCT", "Right")
@@ -25,9 +25,9 @@ FUNCTIONAL_CONDITION: Final = Code("130325", "DCM", "Orthognathic Functional Con
 EXPRESSIONS: Final[Mapping[Expression, Code]] = {
     Expression.REPOSE: Code("1336028006", "SCT", "Upper and lower lips in relaxed position"),
     Expression.SMILE: Code("225583004", "SCT", "Smiles"),
-    Expression.EYES_SHUT: Code("EYES_SHUT", "99HEMIFACE", "Eyes shut"),
-    Expression.BROWS_RAISED: Code("BROWS_RAISED", "99HEMIFACE", "Brows raised"),
-    Expression.OTHER: Code("OTHER_EXPRESSION", "99HEMIFACE", "Other expression"),
+    Expression.EYES_SHUT: private_code("EYES_SHUT", "Eyes shut"),
+    Expression.BROWS_RAISED: private_code("BROWS_RAISED", "Brows raised"),
+    Expression.OTHER: private_code("OTHER_EXPRESSION", "Other expression"),
 }
 
 
@@ -47,6 +47,16 @@ CODED_VIEWS: Final[Mapping[View, CodedView]] = {
     View.RIGHT_OBLIQUE: CodedView(OBLIQUE, RIGHT, ("LA", "F")),
     View.LEFT_OBLIQUE: CodedView(OBLIQUE, LEFT, ("LP", "F")),
 }
+
+VIEW_CODES: Final = (
+    HEAD_AND_NECK,
+    FACE,
+    FUNCTIONAL_CONDITION,
+    *EXPRESSIONS.values(),
+    *(each.code for each in CODED_VIEWS.values()),
+    *(each.modifier for each in CODED_VIEWS.values() if each.modifier is not None),
+)
+"""All that a photograph is coded by."""
 
 
 def write_view(dataset: Dataset, view: View | None, expression: Expression | None) -> None:

@@ -35,6 +35,8 @@ from dicom_nodes.objects.written_object import (
 )
 from processing.inputs import Expression, View
 
+PHOTOGRAPH_SERIES_NUMBER: Final = 1
+TEXTURE_SERIES_NUMBER: Final = 3
 _EXIF_NUMBERS: Final = {
     "ExposureTime": "ExposureTimeInSeconds",
     "FNumber": "FNumber",
@@ -51,7 +53,7 @@ def write_vl_photograph(
     view: View | None = None,
     expression: Expression | None = None,
     pixel_spacing_mm: float | None = None,
-    series_number: int = 1,
+    series_number: int = PHOTOGRAPH_SERIES_NUMBER,
     instance_number: int = 1,
     series_description: str = "Photographs of the face",
 ) -> WrittenObject:

@@ -47,6 +47,7 @@ _MEDIA_TYPES: Final = (
     | {str(RLELossless): "image/dicom-rle"}
 )
 """Media types of compressed frames (PS3.18, table 8.7.3-2)."""
+FRAME_MEDIA_TYPES: Final = (OCTET_STREAM, *sorted(set(_MEDIA_TYPES.values())))
 
 
 @dataclass(frozen=True, slots=True)

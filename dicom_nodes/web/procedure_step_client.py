@@ -13,6 +13,7 @@ import httpx
 from pydicom.dataset import Dataset
 
 from dicom_nodes.network.procedure_step_source import StepConflict
+from dicom_nodes.network.tls import ClientTLS, client_context
 from dicom_nodes.objects.foreign_values import FOREIGN_VALUE_FAULTS, foreign_values
 from dicom_nodes.objects.header import is_valid_uid
 from dicom_nodes.objects.procedure_step import ProcedureStep, StepState, procedure_step_of
@@ -123,9 +124,7 @@ class WebStepSource:
     def _trust(self) -> ssl.SSLContext | bool:
         if self.url.startswith("http://"):
             return False  # no certificate to check, and reading the authorities takes long
-        if self.authorities is None:
-            return True
-        return ssl.create_default_context(cafile=str(self.authorities))
+        return client_context(ClientTLS(authorities=self.authorities))
 
     def _check(self, answer: httpx.Response, method: str, path: str) -> None:
         if not answer.is_error:

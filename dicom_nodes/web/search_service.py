@@ -18,7 +18,7 @@ _LONGEST_VALUE: Final = 20_000
 _TAG: Final = re.compile(r"[0-9A-Fa-f]{8}", re.ASCII)
 
 # Tables 10.6.3-3 to 10.6.3-5 of PS3.18, as far as a catalogue can know them.
-_RETURNED: Final = {
+RETURNED: Final = {
     Level.STUDY: [
         "StudyDate",
         "StudyTime",
@@ -121,7 +121,7 @@ def _returned(level: Level, above: dict[str, str]) -> list[str]:
         levels.insert(0, Level.SERIES)
     if level.depth > Level.STUDY.depth and Level.STUDY.unique_key not in above:
         levels.insert(0, Level.STUDY)
-    return [keyword for each in levels for keyword in _RETURNED[each]]
+    return [keyword for each in levels for keyword in RETURNED[each]]
 
 
 def _included(value: str, supported: Collection[str]) -> list[str]:

@@ -146,6 +146,17 @@ def supported_keys(level: Level) -> frozenset[str]:
     return frozenset((*_sources(level)[0].keys, *computed))
 
 
+def matched_keys(level: Level) -> frozenset[str]:
+    """Those of the `supported_keys` that are matched; the others are only returned."""
+    own = (name for name, each in _sources(level)[0].keys.items() if each.match is not None)
+    computed = (
+        name
+        for name, each in COMPUTED.items()
+        if each.match is not None and each.level.depth <= level.depth
+    )
+    return frozenset((*own, *computed))
+
+
 def _unique_keys(level: Level) -> list[str]:
     """Those of the level and of the levels above; of the patient only at its own level."""
     if level is Level.PATIENT:

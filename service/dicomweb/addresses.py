@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from fastapi import HTTPException, Request
 
@@ -13,6 +13,11 @@ from dicom_nodes.web.multipart import MediaType, media_type
 DICOM_JSON: Final = "application/dicom+json"
 _MOST_ACCEPTED: Final = 50
 _ANY: Final = ("*/*", "application/*", DICOM_JSON, "application/json")
+
+
+def given_as(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    """What a route states of its answers: the media types that they are given in."""
+    return {200: {"content": {each: {} for each in media_types}}}
 
 
 def named_uids(request: Request) -> dict[str, str]:

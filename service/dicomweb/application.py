@@ -27,11 +27,8 @@ def add_dicomweb(application: FastAPI, node: WebNode) -> None:
 def dicomweb_application(node: WebNode) -> FastAPI:
     """STOW-RS, QIDO-RS and WADO-RS as an ASGI application."""
     web = FastAPI(title="hemiface DICOMweb", docs_url=None, redoc_url=None, openapi_url=None)
-    router = APIRouter()
-    add_stow(router, node)
-    add_qido(router, node)
-    add_wado(router, node)
-    web.include_router(router)
+    for router in dicomweb_routers(node):
+        web.include_router(router)
     _add_faults(web)
     if node.settings.dicomweb.allowed_origins:
         web.add_middleware(
@@ -41,6 +38,16 @@ def dicomweb_application(node: WebNode) -> FastAPI:
             allow_headers=["Accept", "Authorization", "Content-Type"],
         )
     return web
+
+
+def dicomweb_routers(node: WebNode) -> list[APIRouter]:
+    """The routes of each service of PS3.18, tagged with its name."""
+    routers = []
+    for name, add in (("STOW-RS", add_stow), ("QIDO-RS", add_qido), ("WADO-RS", add_wado)):
+        router = APIRouter(tags=[name])
+        add(router, node)
+        routers.append(router)
+    return routers
 
 
 def _add_faults(web: FastAPI) -> None:

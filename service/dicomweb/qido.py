@@ -13,7 +13,7 @@ from dicom_nodes.web.search_service import Search, search_of
 from processing.measurement import RejectedInput
 from service.catalogue.queries import answers, supported_keys
 from service.dicomweb.access import caller_with
-from service.dicomweb.addresses import DICOM_JSON, named_uids, require_json
+from service.dicomweb.addresses import DICOM_JSON, given_as, named_uids, require_json
 from service.dicomweb.web_node import WebNode
 
 _RETRIEVE_URL: Final = "00081190"
@@ -38,7 +38,7 @@ def add_qido(router: APIRouter, node: WebNode) -> None:
 
 
 def _add_search(router: APIRouter, node: WebNode, level: Level, path: str) -> None:
-    @router.get(path, name=f"search {path}")
+    @router.get(path, name=f"search {path}", responses=given_as(DICOM_JSON))
     def search(request: Request) -> Response:
         caller_with(node.settings, request.headers.get("authorization"), "query")
         require_json(request)

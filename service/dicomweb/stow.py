@@ -31,7 +31,7 @@ from dicom_nodes.web.store_service import (
 from processing.measurement import RejectedInput, TransientFault
 from service.catalogue.stow_requests import record_request, studies_with
 from service.dicomweb.access import Caller, caller_with
-from service.dicomweb.addresses import DICOM_JSON, named_uids, require_json
+from service.dicomweb.addresses import DICOM_JSON, given_as, named_uids, require_json
 from service.dicomweb.web_node import WebNode
 from service.settings import Settings
 from service.workflow.completion import SETTLE_SECONDS
@@ -58,11 +58,11 @@ def add_stow(router: APIRouter, node: WebNode) -> None:
     instances = InstanceStore(accept, node.reception.place, node.reception.has_room)
     limiter = anyio.CapacityLimiter(node.settings.dicomweb.maximum_requests)
 
-    @router.post("/studies")
+    @router.post("/studies", responses=given_as(DICOM_JSON))
     async def store(request: Request) -> Response:
         return await answered(request, None)
 
-    @router.post("/studies/{study}")
+    @router.post("/studies/{study}", responses=given_as(DICOM_JSON))
     async def store_in_study(request: Request, study: str) -> Response:
         return await answered(request, study)
 

@@ -16,16 +16,24 @@ from fastapi.responses import StreamingResponse
 
 from dicom_nodes.network.query import Level, Question
 from dicom_nodes.web.dicom_json import metadata_of
-from dicom_nodes.web.frames import OCTET_STREAM, Frames, bulk_data, stored_frames
+from dicom_nodes.web.frames import (
+    FRAME_MEDIA_TYPES,
+    OCTET_STREAM,
+    Frames,
+    bulk_data,
+    stored_frames,
+)
 from dicom_nodes.web.multipart import MediaType, closing, part_header
 from dicom_nodes.web.rendering import PictureFormat, rendered
 from processing.measurement import RejectedInput
 from service.catalogue.queries import FoundInstance, instances_of
 from service.dicomweb.access import caller_with
-from service.dicomweb.addresses import DICOM_JSON, accepted, named_uids, require_json
+from service.dicomweb.addresses import DICOM_JSON, accepted, given_as, named_uids, require_json
 from service.dicomweb.web_node import WebNode
 
 APPLICATION_DICOM: Final = "application/dicom"
+_MULTIPART_INSTANCES: Final = f'multipart/related; type="{APPLICATION_DICOM}"'
+_MULTIPART_OCTETS: Final = f'multipart/related; type="{OCTET_STREAM}"'
 _BLOCK_BYTES: Final = 1 << 20
 _MOST_FRAMES: Final = 100
 _TAG: Final = re.compile(r"[0-9A-Fa-f]{8}", re.ASCII)
@@ -59,11 +67,17 @@ def _add_instances(router: APIRouter, node: WebNode) -> None:
         boundary = uuid4().hex
         return StreamingResponse(
             _multipart(node, found, boundary),
-            media_type=f'multipart/related; type="{APPLICATION_DICOM}"; boundary={boundary}',
+            media_type=f"{_MULTIPART_INSTANCES}; boundary={boundary}",
         )
 
     for path in (_STUDY, _SERIES, _INSTANCE):
-        router.add_api_route(path, retrieve, name=f"retrieve {path}", response_model=None)
+        router.add_api_route(
+            path,
+            retrieve,
+            name=f"retrieve {path}",
+            response_model=None,
+            responses=given_as(_MULTIPART_INSTANCES, APPLICATION_DICOM),
+        )
 
 
 def _add_metadata(router: APIRouter, node: WebNode) -> None:
@@ -75,7 +89,11 @@ def _add_metadata(router: APIRouter, node: WebNode) -> None:
 
     for path in (_STUDY, _SERIES, _INSTANCE):
         router.add_api_route(
-            f"{path}/metadata", metadata, name=f"metadata {path}", response_model=None
+            f"{path}/metadata",
+            metadata,
+            name=f"metadata {path}",
+            response_model=None,
+            responses=given_as(DICOM_JSON),
         )
 
 
@@ -161,21 +179,29 @@ def _bulk_data_uri(instance: FoundInstance, level: Level) -> str:
 
 
 def _add_parts_of_instances(router: APIRouter, node: WebNode) -> None:
-    @router.get(f"{_INSTANCE}/frames/{{numbers}}")
+    @router.get(
+        f"{_INSTANCE}/frames/{{numbers}}",
+        responses=given_as(*FRAME_MEDIA_TYPES),
+    )
     def frames(request: Request, numbers: str) -> Response:
         with _opened(node, request) as path, _refusals_named():
             found = stored_frames(path, _frame_numbers(numbers))
         return _frames_answer(request, found)
 
-    @router.get(f"{_INSTANCE}/bulkdata/{{tag}}")
+    @router.get(
+        f"{_INSTANCE}/bulkdata/{{tag}}", responses=given_as(OCTET_STREAM, _MULTIPART_OCTETS)
+    )
     def bulkdata(request: Request, tag: str) -> Response:
         return _bulk_answer(node, request, tag)
 
-    @router.get(f"{_INSTANCE}/rendered")
+    @router.get(f"{_INSTANCE}/rendered", responses=given_as(*_PICTURE_TYPES.values()))
     def show_instance(request: Request) -> Response:
         return _rendered(node, request, 1)
 
-    @router.get(f"{_INSTANCE}/frames/{{number}}/rendered")
+    @router.get(
+        f"{_INSTANCE}/frames/{{number}}/rendered",
+        responses=given_as(*_PICTURE_TYPES.values()),
+    )
     def show_frame(request: Request, number: int) -> Response:
         return _rendered(node, request, number)
 
@@ -263,9 +289,7 @@ def _bulk_answer(node: WebNode, request: Request, tag: str) -> Response:
         yield from value()
         yield closing(boundary)
 
-    return StreamingResponse(
-        part(), media_type=f'multipart/related; type="{OCTET_STREAM}"; boundary={boundary}'
-    )
+    return StreamingResponse(part(), media_type=f"{_MULTIPART_OCTETS}; boundary={boundary}")
 
 
 def _rendered(node: WebNode, request: Request, frame: int) -> Response:

@@ -24,7 +24,8 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_command_is_there_and_says_what_it_does() -> None:
     names = {each.name for each in app.registered_commands}
-    assert names == {"serve", "demo", "phantom", "wrap", "send", "analyze", "doctor", "worklist"}
+    nodes = {"serve", "demo", "doctor", "worklist", "conformance"}
+    assert names == nodes | {"phantom", "wrap", "send", "analyze"}
     assert {each.name for each in app.registered_groups} == {"audit", "study"}
     for name in (*names, "study"):
         answer = run(str(name), "--help")

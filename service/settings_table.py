@@ -1,4 +1,4 @@
-"""Every setting with its default, as docs/operation.md writes them."""
+"""Every setting with its default, as the documents write them."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""The DICOM conformance statement (PS3.2), written from what the code itself answers."""
