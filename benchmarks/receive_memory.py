@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -61,15 +61,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder, running_receiver(Path(folder)) as (pid, port):
-        found = (
-            _measured("associations", chosen.associations, pid, lambda _: echo(port)),
-            _measured(
-                "instances",
-                chosen.instances,
-                pid,
-                _Sender(port).store,
-            ),
-        )
+        associations = _measured("associations", chosen.associations, pid, lambda _: echo(port))
+        with closing(_Sender(port)) as sender:
+            found = (associations, _measured("instances", chosen.instances, pid, sender.store))
     for each in found:
         megabytes = [round(size / 1e6) for size in each.resident_bytes]
         print(
@@ -145,9 +139,8 @@ class _Sender:
         self._association: _Association | None = None
 
     def store(self, number: int) -> None:
-        if number % INSTANCES_PER_ASSOCIATION == 0 and self._association is not None:
-            self._association.__exit__()
-            self._association = None
+        if number % INSTANCES_PER_ASSOCIATION == 0:
+            self.close()
         if self._association is None:
             self._association = _Association(self._port, SECONDARY_CAPTURE)
         uid = f"1.2.826.0.1.3680043.10.999.{os.getpid()}.{number}"
@@ -163,6 +156,12 @@ class _Sender:
         )
         self._association.send(_data_set(uid, number), 2)
         self._association.expect(_P_DATA_TF)
+
+    def close(self) -> None:
+        """Release the association that is open."""
+        if self._association is not None:
+            self._association.__exit__()
+            self._association = None
 
 
 class _Association:
