@@ -59,8 +59,8 @@ _LEAST_SHARE: Final = 0.05
 _CLEARLY_AFFECTED: Final = 8.0
 _MARGIN_MM: Final = 10.5
 _LEAST_REMAINING: Final = 0.25
-_SAMPLE: Final = 8_000
-_PAIRINGS: Final = 3
+_SAMPLE: Final = 6_000
+_PAIRINGS: Final = 2
 _LEAST_CELLS: Final = 10
 
 
