@@ -80,7 +80,6 @@ class DicomSettings(Table):
     maximum_pdu_bytes: int = Field(default=131072, ge=4096)
     acse_timeout_seconds: float = 5
     network_timeout_seconds: float = 60
-    dimse_timeout_seconds: float = 60
     tls: TLSSettings = TLSSettings()
     only_permitted_peers: bool = False
     permissions: tuple[PeerPermission, ...] = ()
