@@ -87,6 +87,40 @@ def query_service(options: QueryOptions) -> NodeService:
     )
 
 
+def response_to(
+    request: Any,
+    status: int,
+    identifier: bytes | None = None,
+    *,
+    comment: str = "",
+    element: int | None = None,
+) -> Any:
+    """The response to a C-FIND, C-MOVE or C-GET (PS3.7, section 9.1).
+
+    Parameters
+    ----------
+    request : C_FIND, C_MOVE or C_GET
+    status : int
+    identifier : bytes, optional
+        Encoded in the transfer syntax of the presentation context.
+    comment : str
+        Why, for a person; cut to what fits.
+    element : int, optional
+        Tag of the element that cannot be used.
+    """
+    response: Any = type(request)()
+    response.MessageIDBeingRespondedTo = request.MessageID
+    response.AffectedSOPClassUID = request.AffectedSOPClassUID
+    response.Status = status
+    if identifier is not None:
+        response.Identifier = BytesIO(identifier)
+    if comment:
+        response.ErrorComment = as_comment(comment)
+    if element is not None:
+        response.OffendingElement = [element]
+    return response
+
+
 def as_comment(text: str) -> str:
     """A text as Error Comment (0000,0902): ASCII, at most 64 characters."""
     return text.encode("ascii", "replace").decode().replace("\\", "/")[:_LONGEST_COMMENT]
@@ -143,14 +177,5 @@ class _Search:
         comment: str = "",
         element: int | None = None,
     ) -> None:
-        response: Any = C_FIND()
-        response.MessageIDBeingRespondedTo = self.request.MessageID
-        response.AffectedSOPClassUID = self.request.AffectedSOPClassUID
-        response.Status = status
-        if identifier is not None:
-            response.Identifier = BytesIO(identifier)
-        if comment:
-            response.ErrorComment = as_comment(comment)
-        if element is not None:
-            response.OffendingElement = [element]
+        response = response_to(self.request, status, identifier, comment=comment, element=element)
         self.association.send(response, self.context_id)

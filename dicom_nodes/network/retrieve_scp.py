@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
@@ -32,7 +31,7 @@ from dicom_nodes.network.query_identifier import (
     encode_failed_instances,
     retrieve_question,
 )
-from dicom_nodes.network.query_scp import CANCELLED, OUT_OF_RESOURCES, SUCCESS, as_comment
+from dicom_nodes.network.query_scp import CANCELLED, OUT_OF_RESOURCES, SUCCESS, response_to
 from dicom_nodes.network.storage_scu import (
     MoveOriginator,
     SendOutcome,
@@ -298,19 +297,10 @@ class _Retrieval:
         comment: str = "",
         element: int | None = None,
     ) -> None:
-        response: Any = type(self.request)()
-        response.MessageIDBeingRespondedTo = self.request.MessageID
-        response.AffectedSOPClassUID = self.request.AffectedSOPClassUID
-        response.Status = status
+        response = response_to(self.request, status, identifier, comment=comment, element=element)
         if status in (_PENDING, CANCELLED):
             response.NumberOfRemainingSuboperations = self.counters.remaining
         response.NumberOfCompletedSuboperations = self.counters.completed
         response.NumberOfFailedSuboperations = len(self.counters.failed)
         response.NumberOfWarningSuboperations = self.counters.warnings
-        if identifier is not None:
-            response.Identifier = BytesIO(identifier)
-        if comment:
-            response.ErrorComment = as_comment(comment)
-        if element is not None:
-            response.OffendingElement = [element]
         self.association.send(response, self.context_id)
