@@ -13,6 +13,7 @@ from dicom_nodes.network.peer import Peer
 from dicom_nodes.network.query_scu import STUDY_ROOT_FIND, find_instances
 from processing.measurement import PermanentFault, TransientFault
 from tests.dicom_nodes.network.listening import listening
+from tests.dicom_nodes.network.plain_server import plain_server
 
 HELD = {"1.1": ("1.1.1", "1.1.2"), "1.2": ("1.2.1",)}  # instances by series, of study "1"
 
@@ -40,14 +41,8 @@ def archive(status: int = 0x0000) -> Iterator[Peer]:
 
     entity = AE("ARCHIVE")
     entity.add_supported_context(STUDY_ROOT_FIND)
-    server = entity.start_server(
-        ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_FIND, answer)]
-    )
-    assert server is not None
-    try:
-        yield Peer("archive", "ARCHIVE", "127.0.0.1", server.server_address[1], "HEMIFACE")
-    finally:
-        server.shutdown()
+    with plain_server(entity, [(evt.EVT_C_FIND, answer)]) as port:
+        yield Peer("archive", "ARCHIVE", "127.0.0.1", port, "HEMIFACE")
 
 
 def test_only_the_wanted_instances_that_are_there_are_found() -> None:

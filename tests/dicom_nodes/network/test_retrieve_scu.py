@@ -29,6 +29,7 @@ from processing.measurement import PermanentFault, RejectedInput, TransientFault
 from service.demo_orthanc import Modality, OrthancServer
 from tests.dicom_nodes.network.instances import SECONDARY_CAPTURE, SERIES, STUDY, write_instance
 from tests.dicom_nodes.network.listening import listening
+from tests.dicom_nodes.network.plain_server import plain_server
 
 WANTED = Wanted(STUDY, SERIES, (f"{SERIES}.1", f"{SERIES}.2"), frozenset((SECONDARY_CAPTURE,)))
 
@@ -76,14 +77,8 @@ def archive(
     entity.add_supported_context(
         SECONDARY_CAPTURE, ALL_TRANSFER_SYNTAXES, scu_role=True, scp_role=True
     )
-    server = entity.start_server(
-        ("127.0.0.1", port), block=False, evt_handlers=list(handlers.items())
-    )
-    assert server is not None
-    try:
-        yield Peer("archive", "ARCHIVE", "127.0.0.1", server.server_address[1], "HEMIFACE")
-    finally:
-        server.shutdown()
+    with plain_server(entity, list(handlers.items()), port) as listening:
+        yield Peer("archive", "ARCHIVE", "127.0.0.1", listening, "HEMIFACE")
 
 
 def giving(files: list[Path]) -> Callable[[Any], Iterator[Any]]:

@@ -20,6 +20,7 @@ from dicom_nodes.network.worklist_scu import (
     find_scheduled,
 )
 from processing.measurement import PermanentFault, TransientFault
+from tests.dicom_nodes.network.plain_server import plain_server
 
 QUERY = WorklistQuery(date(2026, 11, 20), date(2026, 11, 22), ("XC",), ("STUDIO1",))
 Answers = Callable[[Any], Iterator[tuple[int, Dataset | None]]]
@@ -29,13 +30,8 @@ Answers = Callable[[Any], Iterator[tuple[int, Dataset | None]]]
 def worklist(answers: Answers, sop_class: str = MODALITY_WORKLIST_FIND) -> Iterator[Peer]:
     entity = AE("RIS")
     entity.add_supported_context(sop_class)
-    server = entity.start_server(
-        ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_FIND, answers)]
-    )
-    try:
-        yield Peer("ris", "RIS", "127.0.0.1", server.server_address[1], "HEMIFACE")
-    finally:
-        server.shutdown()
+    with plain_server(entity, [(evt.EVT_C_FIND, answers)]) as port:
+        yield Peer("ris", "RIS", "127.0.0.1", port, "HEMIFACE")
 
 
 def item(**changed: str) -> Dataset:
