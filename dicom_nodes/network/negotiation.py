@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pynetdicom import AE, AllStoragePresentationContexts, sop_class
+from pynetdicom import AllStoragePresentationContexts, sop_class
 from pynetdicom._globals import ALL_TRANSFER_SYNTAXES
 from pynetdicom.presentation import build_context
 
+from dicom_nodes.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_nodes.network.node_service import NodeService
 from dicom_nodes.network.storage_scp import ListenOptions, is_storage_sop_class, supported_contexts
 from dicom_nodes.objects.dictionary_names import name_of_uid
@@ -85,7 +86,4 @@ def accepted_of(
 
 def implementation() -> Implementation:
     """Implementation Class UID and Implementation Version Name of all associations."""
-    entity = AE(_ANYBODY)
-    return Implementation(
-        str(entity.implementation_class_uid), str(entity.implementation_version_name)
-    )
+    return Implementation(IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME)

@@ -7,11 +7,9 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
-from pydicom.uid import PYDICOM_IMPLEMENTATION_UID
-
+from dicom_nodes.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from processing.measurement import RejectedInput
 
-IMPLEMENTATION_VERSION_NAME: Final = "HEMIFACE"
 _UID_PATTERN: Final = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
 LONG_VALUE_REPRESENTATIONS: Final = frozenset(
     (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
@@ -37,7 +35,7 @@ def encode_header(
             _element(0x0002, b"UI", sop_class_uid, b"\0"),
             _element(0x0003, b"UI", sop_instance_uid, b"\0"),
             _element(0x0010, b"UI", transfer_syntax_uid, b"\0"),
-            _element(0x0012, b"UI", PYDICOM_IMPLEMENTATION_UID, b"\0"),
+            _element(0x0012, b"UI", IMPLEMENTATION_CLASS_UID, b"\0"),
             _element(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME, b" "),
             _element(0x0016, b"AE", source_ae_title, b" "),
         )

@@ -12,6 +12,7 @@ from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import PresentationContext
 
+from dicom_nodes.implementation import say_who_we_are
 from dicom_nodes.network.pynetdicom_cures.configuration import configure_pynetdicom
 from dicom_nodes.network.pynetdicom_cures.requesting_entity import (
     RequestingEntity,
@@ -97,6 +98,7 @@ def association_with(
     """
     configure_pynetdicom()
     entity = RequestingEntity(peer.own_ae_title)
+    say_who_we_are(entity)
     entity.connection_timeout = peer.connection_timeout_seconds
     entity.acse_timeout = peer.acse_timeout_seconds
     entity.dimse_timeout = peer.dimse_timeout_seconds

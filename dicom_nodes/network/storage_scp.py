@@ -14,6 +14,7 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.service_class import ServiceClass, StorageServiceClass
 from pynetdicom.sop_class import uid_to_service_class
 
+from dicom_nodes.implementation import say_who_we_are
 from dicom_nodes.network.admission import Admission, Rejection, networks
 from dicom_nodes.network.instance_store import (
     Accept,
@@ -202,6 +203,7 @@ def start_listening(
     configure_pynetdicom()
     offered = (VERIFICATION, *services)
     entity = AE(options.ae_title)
+    say_who_we_are(entity)
     entity.maximum_pdu_size = options.maximum_pdu_bytes
     entity.acse_timeout = options.acse_timeout_seconds
     entity.network_timeout = options.network_timeout_seconds

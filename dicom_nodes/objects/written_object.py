@@ -16,12 +16,12 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
+from dicom_nodes.implementation import IMPLEMENTATION_CLASS_UID
 from dicom_nodes.objects.character_sets import without_controls
 from dicom_nodes.objects.coded_entries import Code, code_item
 
 OWN_MANUFACTURER: Final = "hemiface"
 WRAPPING_MANUFACTURER: Final = "hemiface wrap"
-IMPLEMENTATION_CLASS_UID: Final = "2.25.276833938009146332040527598274645622680"
 DEVICE_UID: Final = "2.25.160038624973257667073045316915201795927"
 RESEARCH_USE: Final = "For research use only; not a medical device."
 

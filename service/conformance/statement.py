@@ -10,6 +10,7 @@ from typing import Final
 
 import dicom_nodes.web
 from dicom_nodes.audit import events
+from dicom_nodes.implementation import IMPLEMENTATION_CLASS_UID
 from dicom_nodes.network.query import Level
 from dicom_nodes.network.tls import MINIMUM_VERSION, TLS_1_2_CIPHERS
 from dicom_nodes.objects.character_sets import UTF_8, supported_character_sets
@@ -20,7 +21,6 @@ from dicom_nodes.objects.dictionary_names import name_of_attribute, name_of_uid
 from dicom_nodes.objects.sop_classes import READ
 from dicom_nodes.objects.written_kinds import WRITTEN_KINDS
 from dicom_nodes.objects.written_object import (
-    IMPLEMENTATION_CLASS_UID,
     OWN_MANUFACTURER,
     RESEARCH_USE,
 )
