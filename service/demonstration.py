@@ -18,6 +18,7 @@ from typing import Final
 from dicom_nodes.network.peer import Peer
 from dicom_nodes.network.storage_scu import send_files
 from dicom_nodes.objects.report_reader import read_measurement_report
+from dicom_nodes.objects.sop_classes import COMPREHENSIVE_3D_SR
 from processing.face_model import find_face_model
 from processing.measurement import Analysis, PermanentFault, Side, Status, TransientFault
 from processing.phantom.deficit import Site
@@ -206,7 +207,10 @@ def _take_new_reports(orthanc: OrthancClient, sought: Sought, folder: Path) -> b
     """Read the structured reports that Orthanc has got since; whether there were any."""
     new = set(orthanc.instances(sought.study.study_instance_uid)) - sought.seen
     sought.seen |= new
-    reports = [each for each in sorted(new) if orthanc.tags(each).get("Modality") == "SR"]
+    # The display report beside it repeats what can be drawn, as a Comprehensive SR.
+    reports = [
+        each for each in sorted(new) if orthanc.tags(each).get("SOPClassUID") == COMPREHENSIVE_3D_SR
+    ]
     for each in reports:
         content = orthanc.file(each)
         analysis = read_measurement_report(io.BytesIO(content))

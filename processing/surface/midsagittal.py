@@ -76,6 +76,8 @@ _EXACT: Final = 0.75
 _MOSTLY_SYMMETRIC: Final = 0.75
 # With more than this symmetric no deficit covers most of a naturally asymmetric hemiface.
 _WIDELY_AFFECTED: Final = 0.7
+# By so much more exactly symmetric beside a deficit a plane is told as a rival all the same.
+_DOUBTFUL: Final = 0.03
 _UPPER_SAMPLE: Final = 2_500
 # Nasal root and orbits: of the reference face, from so far below the inner corners of the
 # eyes upward.
@@ -178,6 +180,9 @@ def fit_midsagittal_plane(
         plane = plane_beside_outliers(registration, start, whole)
     else:
         plane = completed_plane(registration, start, whole, choice.left)
+    if plane is not None and choice.fitted.difference.exactness() > _EXACT:
+        # Nothing is there to be predicted; the tails of a deficit pull least squares.
+        plane = start.with_covariance(plane.covariance)
     if plane is None:
         return None
     if choice.rival is not None:
@@ -222,9 +227,11 @@ def _chosen(
         ordered,
         everywhere=shared.symmetric_fraction < _MOSTLY_SYMMETRIC,
     )
-    others = [each for each in others if _may_explain(each, shared)]
-    chosen = max([shared, *others], key=lambda each: _evidence(each, shared))
-    return _against_rivals(chosen, [shared, *others])
+    believable = [each for each in others if _may_explain(each, shared)]
+    chosen = max([shared, *believable], key=lambda each: _evidence(each, shared))
+    exactness = shared.difference.exactness()
+    doubtful = [each for each in others if each.difference.exactness() > exactness + _DOUBTFUL]
+    return _against_rivals(chosen, [shared, *believable, *doubtful])
 
 
 def _beside_outlined(
