@@ -1,0 +1,94 @@
+"""Attacks from four addresses: an honest peer's C-ECHO stays under a second."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.dicom_nodes.network.scripted_peer import (
+    A_ASSOCIATE_AC,
+    A_RELEASE_RP,
+    IMPLICIT,
+    VERIFICATION,
+    connect,
+)
+from tests.durability.attackers import ATTACKS
+from tests.durability.node import REPOSITORY, Node
+
+SECONDS = 8.0
+LONGEST_ECHO_SECONDS = 1.0
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    # So that a slow peer is judged within the attack; 60 s otherwise.
+    settings = {"HEMIFACE_DICOM__NETWORK_TIMEOUT_SECONDS": "4"}
+    running = Node.delivering_to(tmp_path_factory.mktemp("node"), None, settings)
+    running.start()
+    running.wait_until_listening()
+    yield running
+    running.kill()
+
+
+def echo_seconds(port: int) -> float:
+    """How long an association with one C-ECHO takes; it must succeed at the first try."""
+    began = time.monotonic()
+    with connect(port, timeout=10) as peer:
+        assert peer.associate((VERIFICATION, [IMPLICIT]), calling="HONEST")[0] == A_ASSOCIATE_AC
+        assert peer.echo() == 0x0000
+        assert peer.release() == A_RELEASE_RP
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_an_honest_peer_is_answered_within_a_second(
+    attack: str, node: Node, record_property: pytest.RecordProperty
+) -> None:
+    receiver = node.process_of("receiver-0")
+    attacker = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "tests.durability.attackers",
+            attack,
+            str(node.dicom_port),
+            str(SECONDS),
+        ],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    echoes = []
+    while attacker.poll() is None:
+        echoes.append(echo_seconds(node.dicom_port))
+        time.sleep(0.05)
+    done = int(attacker.communicate(timeout=30)[0])
+    assert done >= 4
+    echoes.sort()
+    record_property("attacks", done)
+    record_property("worst_echo_seconds", echoes[-1])
+    print(
+        f"{attack}: {done} attacks, {len(echoes)} echoes, "
+        f"median {echoes[len(echoes) // 2]:.3f} s, worst {echoes[-1]:.3f} s"
+    )
+    assert echoes[-1] < LONGEST_ECHO_SECONDS
+    # Nobody had to start it again.
+    assert node.process_of("receiver-0").pid == receiver.pid
+
+
+def test_the_receiver_is_as_small_as_before_and_holds_no_connection(node: Node) -> None:
+    echo_seconds(node.dicom_port)
+    time.sleep(6)
+    receiver = node.process_of("receiver-0")
+    held = [each for each in receiver.net_connections() if each.status != "LISTEN"]
+    assert not [each for each in held if each.laddr.port == node.dicom_port]
+    assert receiver.num_threads() < 20
+    assert receiver.memory_info().rss < 400_000_000
