@@ -10,7 +10,6 @@ from typing import Final
 
 import httpx
 
-from dicom_nodes.network.instance_store import InstanceStore, Sender
 from dicom_nodes.web.multipart import (
     PartBegins,
     PartData,
@@ -18,7 +17,6 @@ from dicom_nodes.web.multipart import (
     media_type,
     multipart_events,
 )
-from dicom_nodes.web.store_service import AcceptedKinds, StoreOutcome, store_parts
 from dicom_nodes.web.web_peer import WebPeer, bounded_body, fault_of, web_session
 from processing.measurement import PermanentFault, RejectedInput, TransientFault
 
@@ -68,28 +66,6 @@ def fetch_to_folder(
                 with files[-1].open("ab") as file:
                     file.write(event.data)
     return files
-
-
-def fetch_into_store(
-    peer: WebPeer,
-    study_uid: str,
-    series_uid: str | None,
-    instances: InstanceStore,
-    sender: Sender,
-    limits: Limits | None = None,
-) -> StoreOutcome:
-    """Fetch a series, or a whole study, and keep it by the rules of what peers send.
-
-    Raises
-    ------
-    TransientFault, PermanentFault
-        If it could not be fetched, or exceeds the limits; what came before is kept.
-    """
-    with _retrieved(peer, study_uid, series_uid, limits or Limits()) as answered:
-        if answered is None:
-            return StoreOutcome((), ())
-        chunks, boundary = answered
-        return store_parts(instances, sender, chunks, boundary, AcceptedKinds())
 
 
 @contextmanager

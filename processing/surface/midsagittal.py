@@ -165,7 +165,8 @@ def fit_midsagittal_plane(
     upper = registration.ordered(upper_face)
     if options.plane is PlaneMethod.UPPER_FACE:
         return _of_upper_face(face, registration, upper, landmarks)
-    choice = _chosen(registration, landmarks, registration.ordered(candidates))
+    whole = registration.ordered(candidates)
+    choice = _chosen(registration, landmarks, whole)
     if outlined is not None:
         choice = _beside_outlined(face, registration, candidates, outlined, landmarks, choice)
     if choice is None:
@@ -174,15 +175,7 @@ def fit_midsagittal_plane(
     above = refined(registration, choice.fitted.plane, upper, SYMMETRIC_LOSS, _UPPER_SAMPLE)
     if above is not None:
         alternatives[UPPER_FACE] = above.plane
-    whole = registration.ordered(candidates)
-    start = choice.fitted.plane
-    if choice.left is None:
-        plane = plane_beside_outliers(registration, start, whole)
-    else:
-        plane = completed_plane(registration, start, whole, choice.left)
-    if plane is not None and choice.fitted.difference.exactness() > _EXACT:
-        # Nothing is there to be predicted; the tails of a deficit pull least squares.
-        plane = start.with_covariance(plane.covariance)
+    plane = _of_whole_face(registration, choice, whole)
     if plane is None:
         return None
     if choice.rival is not None:
@@ -192,6 +185,21 @@ def fit_midsagittal_plane(
             plane = plane.with_covariance(plane.covariance + np.outer(between, between))
     remaining = choice.share * choice.fitted.symmetric_fraction
     return _placed(face, plane, remaining, landmarks, alternatives, choice.rival_ratio)
+
+
+def _of_whole_face(
+    registration: Registration, choice: _Choice, whole: NDArray[np.intp]
+) -> MirrorPlane | None:
+    """The plane before the deficit, with its covariance."""
+    start = choice.fitted.plane
+    if choice.left is None:
+        plane = plane_beside_outliers(registration, start, whole)
+    else:
+        plane = completed_plane(registration, start, whole, choice.left)
+    if plane is not None and choice.fitted.difference.exactness() > _EXACT:
+        # Nothing is there to be predicted; the tails of a deficit pull least squares.
+        return start.with_covariance(plane.covariance)
+    return plane
 
 
 def _of_upper_face(

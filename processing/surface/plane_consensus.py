@@ -49,10 +49,6 @@ class FoldedDifference:
     places_mm : (n, 3) float64 array
         Distance from the plane, and places along its two tangents.
     cell_of_pair : (k,) int array
-    sign_of_pair : (k,) float64 array
-        1 on the left, -1 on the right.
-    smoother : (n, n) float64 array
-        Gives `smooth_mm` from `rough_mm`.
     """
 
     plane: MirrorPlane
@@ -62,8 +58,6 @@ class FoldedDifference:
     areas_mm2: NDArray[np.float64] = field(repr=False)
     places_mm: NDArray[np.float64] = field(repr=False)
     cell_of_pair: NDArray[np.intp] = field(repr=False)
-    sign_of_pair: NDArray[np.float64] = field(repr=False)
-    smoother: NDArray[np.float64] = field(repr=False)
 
     def exactness(self) -> float:
         """How much of what is roughly symmetric is exactly so, 0 to 1.
@@ -150,7 +144,7 @@ def folded(pairs: MirrorPairs, plane: MirrorPlane) -> FoldedDifference:
     smoother = np.exp(-squared_distances(places) / (2 * _SMOOTHING_MM**2)) * areas
     smoother /= np.maximum(smoother.sum(axis=1, keepdims=True), 1e-9)
     return FoldedDifference(
-        plane, rough, smoother @ rough, smoother @ motion, counted, places, cell, sign, smoother
+        plane, rough, smoother @ rough, smoother @ motion, counted, places, cell
     )
 
 

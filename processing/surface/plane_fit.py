@@ -56,17 +56,11 @@ class FittedPlane:
     loss : Loss
     difference : FoldedDifference
         On that plane.
-    pairs : MirrorPairs
-        That `difference` was folded from.
-    weights : (k,) float64 array
-        Of the pairs.
     """
 
     plane: MirrorPlane
     loss: Loss
     difference: FoldedDifference = field(repr=False)
-    pairs: MirrorPairs = field(repr=False)
-    weights: NDArray[np.float64] = field(repr=False)
 
     @property
     def symmetric_fraction(self) -> float:
@@ -121,7 +115,7 @@ def refined(
             residuals = pairs.residuals_mm + pairs.motion @ step
             step = step + solved_step(weights, residuals, pairs.motion)
         if not remaining or np.abs(step * (LEVER_MM, LEVER_MM, 1.0)).max() < _CONVERGED_MM:
-            return FittedPlane(plane, loss, difference, pairs, first)
+            return FittedPlane(plane, loss, difference)
         plane = plane.moved(step)
     raise AssertionError("the last pairing returns")
 

@@ -156,18 +156,6 @@ def priors_of_study(database: Database, study_instance_uid: str) -> list[KnownPr
         ]
 
 
-def studies_with_prior(database: Database, prior_study_instance_uid: str) -> list[str]:
-    """The studies beside which instances of this one are wanted."""
-    query = (
-        sa.select(Prior.study_instance_uid)
-        .where(Prior.prior_study_instance_uid == prior_study_instance_uid)
-        .distinct()
-        .order_by(Prior.study_instance_uid)
-    )
-    with database.sessions() as session:
-        return list(session.scalars(query))
-
-
 def identity_of_study(database: Database, study_instance_uid: str) -> PatientIdentity | None:
     """Whose a study is; None when it is not in the catalogue."""
     with database.sessions() as session:
