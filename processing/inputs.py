@@ -60,7 +60,10 @@ class Photograph:
         Where `pixel_spacing_mm` comes from, in words for the report.
     edited_landmarks : mapping of str to (column, row)
         Landmarks that a reviewer placed, by the names of `processing.landmarks`;
-        they count instead of detected ones.
+        they count instead of detected ones. They are places in the stored picture.
+    is_turned_back : bool
+        Whether the stored picture shows left and right exchanged: `pixels` are its
+        mirror image, and `edited_landmarks` lie in it as it is stored.
     """
 
     pixels: NDArray[np.uint8] = field(repr=False)
@@ -73,6 +76,7 @@ class Photograph:
     edited_landmarks: Mapping[str, tuple[float, float]] = field(
         default_factory=lambda: MappingProxyType({})
     )
+    is_turned_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ class LandmarkEdits:
         SOP Instance UID of the photograph, followed by ``#`` and the number of the
         frame where one of several is meant.
     landmarks_px : mapping of str to (column, row)
-        As in `Photograph`.
+        In the stored picture, as `edited_landmarks` of `Photograph`.
     made_at : str
         When, as digits that sort by time; the latest of several counts.
     """

@@ -9,7 +9,6 @@ report that holds every number.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -93,7 +92,7 @@ def write_display_report(
     context = context_of(analysis, found, Parts(pictures=pictures))
     groups: list[sr.PlanarROIMeasurementsAndQualitativeEvaluations] = []
     shown: list[Source] = []
-    for image, frame, name, marks in _marked(context, pictures, found.mirrored):
+    for image, frame, name, marks in _marked(context, pictures):
         groups += [_group(context, image, frame, name, mark) for mark in marks]
         shown.append(image)
     if not groups:
@@ -121,25 +120,16 @@ def write_display_report(
 
 
 def _marked(
-    context: Context, pictures: Sequence[WrittenPicture], mirrored: frozenset[str]
+    context: Context, pictures: Sequence[WrittenPicture]
 ) -> Iterator[tuple[Source, int | None, str, tuple[Mark, ...]]]:
     """Every image with marks: itself, its frame, its name, the marks."""
     photograph, frame = context.measured_image()
     if photograph is not None and context.analysis.marks:
-        marks = context.analysis.marks
-        if photograph.sop_instance_uid in mirrored:
-            # It was turned back before it was measured; a viewer shows it as it is stored.
-            marks = tuple(_exchanged(each, photograph.columns) for each in marks)
-        yield photograph, frame, "photograph", marks
+        yield photograph, frame, "photograph", context.analysis.marks
     for each in pictures:
         if each.marks:
             study = context.sources[0].study_instance_uid
             yield picture_source(each, study), None, each.name, each.marks
-
-
-def _exchanged(mark: Mark, columns: int) -> Mark:
-    """The mark in the mirror image of its picture."""
-    return replace(mark, points_px=tuple((columns - 1 - x, y) for x, y in mark.points_px))
 
 
 def _group(

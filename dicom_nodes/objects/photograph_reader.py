@@ -141,6 +141,7 @@ def _photograph(
         view=header.view,
         expression=header.expression,
         pixel_spacing_origin=spacing.origin if spacing is not None else None,
+        is_turned_back=is_mirrored,
     )
 
 

@@ -13,8 +13,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from dicom_nodes.objects.coded_entries import Code
-from dicom_nodes.objects.file_structure import FileStructure, read_structure
-from dicom_nodes.objects.foreign_values import FOREIGN_VALUE_FAULTS, foreign_values
+from dicom_nodes.objects.file_structure import read_structure
+from dicom_nodes.objects.foreign_values import foreign_values
 from dicom_nodes.objects.header import InstanceHeader, header_of, is_valid_uid
 from dicom_nodes.objects.report_context import (
     Context,
@@ -31,7 +31,6 @@ from dicom_nodes.objects.study_context import (
     identity_of_structure,
     study_time_of,
 )
-from dicom_nodes.objects.view_evidence import Mirrored, read_mirrored
 from dicom_nodes.objects.written_object import (
     WrittenObject,
     add_creation,
@@ -43,15 +42,10 @@ from processing.measurement import Analysis, Mark, RejectedInput
 
 @dataclass(frozen=True, slots=True)
 class SourceObjects:
-    """The sources of a result: whose study it is, and what it refers to.
-
-    `mirrored` are the UIDs of photographs in which left and right are exchanged, and
-    which were turned back before they were measured.
-    """
+    """The sources of a result: whose study it is, and what it refers to."""
 
     identity: StudyIdentity
     headers: tuple[InstanceHeader, ...]
-    mirrored: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +96,6 @@ def read_sources(paths: Sequence[Path]) -> SourceObjects:
     """
     identity: StudyIdentity | None = None
     headers: list[InstanceHeader] = []
-    mirrored: set[str] = set()
     for path in paths:
         try:
             structure = read_structure(path)
@@ -114,14 +107,12 @@ def read_sources(paths: Sequence[Path]) -> SourceObjects:
             # Why it was rejected is in the analysis already; the result leaves it out.
             continue
         headers.append(header)
-        if _is_mirrored(structure, header):
-            mirrored.add(header.sop_instance_uid)
     if identity is None:
         raise RejectedInput(
             "None of the sources has valid UIDs and a known SOP class, so no result can refer "
             "to them. Correct the objects at their sender."
         )
-    return SourceObjects(identity, tuple(headers), frozenset(mirrored))
+    return SourceObjects(identity, tuple(headers))
 
 
 def context_of(
@@ -198,14 +189,6 @@ def _can_be_referred_to(header: InstanceHeader) -> bool:
         header.series_instance_uid,
     )
     return all(map(is_valid_uid, uids)) and UID(header.sop_class_uid).type == "SOP Class"
-
-
-def _is_mirrored(structure: FileStructure, header: InstanceHeader) -> bool:
-    try:
-        with foreign_values():
-            return read_mirrored(structure.dataset(), header.view) is Mirrored.YES
-    except FOREIGN_VALUE_FAULTS:
-        return False  # a damaged sequence says nothing
 
 
 def _source(header: InstanceHeader) -> Source:

@@ -48,6 +48,7 @@ from processing.photograph.readings import needed_landmarks, read_off
 from processing.photograph.refinement.refine import refine
 from processing.photograph.results import Measured, edit_measurements, measurements_of
 from processing.photograph.scale import IRIS_DIAMETER_MM, Scale, iris_diameter_px, scale_of
+from processing.photograph.stored_picture import as_stored, mirrored_places
 from processing.photograph.uncertainty import (
     InputUncertainties,
     effects_of,
@@ -114,6 +115,9 @@ def measure(
     the measures of that movement and no symmetry ratio; one whose expression is
     not coded is taken for one in repose.
 
+    Places, those of the reviewer and those in the result, are in the picture as it
+    is stored, which is the mirror image of what is measured where it was turned back.
+
     Parameters
     ----------
     photograph : Photograph
@@ -138,6 +142,8 @@ def measure(
     reason = refused_before_detection(photograph, limits) or unusable_edits(edited, columns, rows)
     if reason is not None:
         return _refused(photograph, reason)
+    if photograph.is_turned_back:
+        edited = mirrored_places(edited, columns)
     faces = detector.detect_symmetrised(photograph.pixels)
     try:
         if faces or not edited:
@@ -152,7 +158,8 @@ def measure(
             face = _placed_by_hand(edited, detector, options)
     except ValueError as fault:
         return _refused(photograph, _not_a_face(fault))
-    return _measured(photograph, face, detector, limits, options)
+    found = _measured(photograph, face, detector, limits, options)
+    return as_stored(found, columns) if photograph.is_turned_back else found
 
 
 def _located(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -57,6 +57,11 @@ def with_edits(points_px: NDArray[np.float64], edits: Mapping[str, Point]) -> Pl
     points_px : (478, 2) float64 array
         As found.
     edits : mapping of str to (column, row)
+
+    Raises
+    ------
+    ValueError
+        If a pair of landmarks has exchanged its sides.
     """
     moved = {
         name: float(np.hypot(*(np.array(place) - points_px[LANDMARKS[name]])))
@@ -71,8 +76,28 @@ def with_edits(points_px: NDArray[np.float64], edits: Mapping[str, Point]) -> Pl
             points[[LANDMARKS[f"{edge}_{side}"] for edge in _IRIS_EDGES]] += by
     for name in moved:
         points[LANDMARKS[name]] = edits[name]
+    _check_sides(points, moved)
     _carry_contour(points, points_px)
     return PlacedFace(points, frozenset(LANDMARKS[name] for name in moved), moved)
+
+
+def _check_sides(points: NDArray[np.float64], edited: Iterable[str]) -> None:
+    """See that no edited pair has exchanged its sides.
+
+    So are the places that reports before version 2.2.0 told of a photograph that is
+    stored mirrored: they lay in the picture turned back.
+    """
+    for name in edited:
+        structure = name.removesuffix("_left").removesuffix("_right")
+        if structure not in PAIRED_LANDMARKS:
+            continue
+        right, left = PAIRED_LANDMARKS[structure]
+        if points[left, 0] <= points[right, 0]:
+            raise ValueError(
+                f"{structure} has its left and right point exchanged; left is the patient's, and "
+                "of a photograph that is stored mirrored, places are those in the stored picture "
+                "(reports of photograph-symmetry before 2.2.0 had them mirrored: edit a newer one)"
+            )
 
 
 def _carry_contour(points: NDArray[np.float64], automatic: NDArray[np.float64]) -> None:

@@ -52,6 +52,7 @@ def reading_as_bytes(reading: Reading) -> bytes:
                     "pixel_spacing_uncertainty_mm": each.pixel_spacing_uncertainty_mm,
                     "pixel_spacing_origin": each.pixel_spacing_origin,
                     "edited_landmarks": dict(each.edited_landmarks),
+                    "is_turned_back": each.is_turned_back,
                 }
             )
         elif isinstance(each, LandmarkEdits):
@@ -96,6 +97,7 @@ def _input_of(archive: Any, number: int, facts: dict[str, Any]) -> AnyInput:
             pixel_spacing_uncertainty_mm=facts["pixel_spacing_uncertainty_mm"],
             pixel_spacing_origin=facts["pixel_spacing_origin"],
             edited_landmarks=_places(facts["edited_landmarks"]),
+            is_turned_back=facts["is_turned_back"],
         )
     if facts["kind"] == "landmark edits":
         return LandmarkEdits(

@@ -42,6 +42,7 @@ def test_a_reading_is_kept_whole() -> None:
         pixel_spacing_uncertainty_mm=0.01,
         pixel_spacing_origin="the site's calibration",
         edited_landmarks={"nasion": (1.5, 2.0)},
+        is_turned_back=True,
     )
     edits = LandmarkEdits("1.9", "1.2#1", {"nasion": (1.25, 2.0)}, "20260101")
     reading = reading_from_bytes(reading_as_bytes(Reading((photograph, edits), {"1.3": "bad"})))

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
 
-from dicom_nodes.objects.coded_entries import Code, code_item
 from dicom_nodes.objects.display_report import write_display_report
 from dicom_nodes.objects.header import read_header
 from dicom_nodes.objects.key_object_selection import write_key_object_selection
@@ -104,19 +103,6 @@ def test_marks_lie_on_their_own_image_with_their_measures(
     assert names == ["Ratio of smaller to larger side", "Left to midline", "Right to midline"]
     assert [each.value for each in on_photograph.get_measurements()] == [0.9, 25.5, 23.5]
     assert [each.value for each in on_picture.get_measurements()] == [0.931]
-
-
-def test_marks_lie_on_a_mirrored_photograph_as_it_is_stored(
-    photograph: Path, analysis: Analysis, made_at: datetime
-) -> None:
-    stored = dcmread(photograph)
-    stored.ViewModifierCodeSequence = [code_item(Code("789135000", "SCT", "Mirrored"))]
-    del stored.PatientOrientation
-    stored.save_as(photograph)
-    report = highdicom.sr.srread(_write(photograph, analysis, [], made_at))
-    (group,) = report.content.get_planar_roi_measurement_groups()
-    wanted = [(stored.Columns - column - 0.5, row + 0.5) for column, row in PAIR.points_px]
-    assert np.allclose(group.roi.value, wanted)
 
 
 def test_a_measure_of_one_side_in_a_group_of_both_says_its_side(

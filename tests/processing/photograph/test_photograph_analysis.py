@@ -448,3 +448,35 @@ def test_edited_landmarks_that_form_no_face_are_refused(
     )
     assert analysis.status is Status.REFUSED
     assert "alare" in str(analysis.reason)
+
+
+def test_places_in_a_picture_that_was_turned_back_are_told_as_it_is_stored(
+    measured: Analysis, detector: FaceDetector, portrait: Pixels
+) -> None:
+    turned_back = Photograph(portrait, "portrait", is_turned_back=True)
+    found = measure(turned_back, detector)
+    assert found.measurements == measured.measurements
+    last = portrait.shape[1] - 1
+    assert _places(found) == {name: (last - x, y) for name, (x, y) in _places(measured).items()}
+    assert [each.points_px for each in found.marks] == [
+        tuple((last - x, y) for x, y in each.points_px) for each in measured.marks
+    ]
+    edits = {"cheilion_left": (_places(found)["cheilion_left"][0] - 3.0, 400.0)}
+    edited = measure(turned_back, detector, edited=edits)
+    column = measured.landmarks["cheilion_left"][0] + 3.0
+    as_seen = measure(
+        replace(turned_back, is_turned_back=False),
+        detector,
+        edited={"cheilion_left": (column, 400.0)},
+    )
+    assert edited.measurements == as_seen.measurements
+    assert edited.landmarks["cheilion_left"] == edits["cheilion_left"]
+
+
+def test_places_told_in_the_picture_turned_back_are_refused_for_the_stored_one(
+    measured: Analysis, detector: FaceDetector, portrait: Pixels
+) -> None:
+    stored = Photograph(portrait, "portrait", is_turned_back=True)
+    analysis = measure(stored, detector, edited=_places(measured))
+    assert analysis.status is Status.REFUSED
+    assert "before 2.2.0" in str(analysis.reason)

@@ -37,6 +37,12 @@ def test_a_landmark_given_back_in_single_precision_is_not_edited() -> None:
     np.testing.assert_array_equal(face.points_px, FOUND)
 
 
+def test_a_pair_whose_sides_are_exchanged_is_no_edit() -> None:
+    other_side = _place("cheilion_right", (-2, 0))
+    with pytest.raises(ValueError, match="cheilion has its left and right point exchanged"):
+        with_edits(FOUND, {"cheilion_left": other_side})
+
+
 def test_the_edge_of_an_iris_follows_its_centre() -> None:
     face = with_edits(FOUND, {"iris_centre_left": _place("iris_centre_left", (2, 1))})
     moved = face.points_px - FOUND
