@@ -220,12 +220,8 @@ class Destination(ApplicationEntity):
     confirm: Literal["best", "commitment", "query", "none"] = "best"
 
 
-class WebDestination(Table):
-    """A DICOMweb server that results are sent to by STOW-RS.
-
-    A token goes before user and password. With `ae_title` it is also the sender's place:
-    what came under this AE title goes back here.
-    """
+class WebServer(Table):
+    """A DICOMweb server that the node calls; a token goes before user and password."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\w .-]+$")]
     url: Annotated[str, StringConstraints(pattern=r"^https?://[^/]")]
@@ -233,6 +229,15 @@ class WebDestination(Table):
     user: str | None = None
     password: SecretStr | None = None
     tls: DestinationTLS | None = None
+
+
+class WebDestination(WebServer):
+    """A DICOMweb server that results are sent to by STOW-RS.
+
+    With `ae_title` it is also the sender's place: what came under this AE title goes
+    back here.
+    """
+
     ae_title: AETitle | None = None
 
 
@@ -267,10 +272,20 @@ class PriorSource(ApplicationEntity):
     retrieve: Literal["C-GET", "C-MOVE"] = "C-GET"
 
 
+class WebPriorSource(WebServer):
+    """A DICOMweb server that earlier studies are asked for by QIDO-RS and fetched from by WADO-RS.
+
+    What it brings is kept as sent by `ae_title`.
+    """
+
+    ae_title: AETitle = "DICOMWEB"
+
+
 class PriorSettings(Table):
     """Where a patient's earlier studies come from, and how many; off without a source."""
 
     sources: tuple[PriorSource, ...] = ()
+    web_sources: tuple[WebPriorSource, ...] = ()
     maximum_studies: int = Field(default=4, ge=1, le=100)
     maximum_instances: int = Field(default=200, ge=1, le=10_000)
     maximum_bytes: int = Field(default=2_000_000_000, ge=1)
@@ -278,6 +293,17 @@ class PriorSettings(Table):
     maximum_attempts: int = Field(default=150, ge=1)
     first_retry_seconds: float = Field(default=5, gt=0)
     longest_retry_seconds: float = Field(default=600, gt=0)
+
+    @property
+    def all_sources(self) -> tuple[PriorSource | WebPriorSource, ...]:
+        """Every archive, in the order in which they are asked."""
+        return (*self.sources, *self.web_sources)
+
+    @model_validator(mode="after")
+    def _names_are_told_apart(self) -> Self:
+        if len({each.name for each in self.all_sources}) < len(self.all_sources):
+            raise ValueError("two sources of priors have the same name")
+        return self
 
 
 StepLabel = Annotated[str, StringConstraints(min_length=1, max_length=64)]

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dicom_nodes.network.tls import ClientTLS
 from dicom_nodes.web.web_peer import WebPeer
-from service.settings import Settings, WebDestination
+from service.settings import Settings, WebServer
 
 
-def web_peer_of(destination: WebDestination) -> WebPeer:
-    """A destination as a server to be called."""
-    tls = destination.tls
+def web_peer_of(server: WebServer) -> WebPeer:
+    """A DICOMweb server of the settings as one to be called."""
+    tls = server.tls
     return WebPeer(
-        name=destination.name,
-        url=destination.url,
-        token=destination.token.get_secret_value() if destination.token else None,
-        user=destination.user,
-        password=destination.password.get_secret_value() if destination.password else None,
+        name=server.name,
+        url=server.url,
+        token=server.token.get_secret_value() if server.token else None,
+        user=server.user,
+        password=server.password.get_secret_value() if server.password else None,
         tls=None
         if tls is None
         else ClientTLS(

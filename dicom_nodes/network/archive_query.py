@@ -76,11 +76,7 @@ class ArchiveQuery:
         RejectedInput
             If the Patient ID is empty, or would match other patients as well.
         """
-        if not patient_id or _WILDCARDS & set(patient_id):
-            raise RejectedInput(
-                "Patient ID (0010,0020) is empty or holds one of the characters * ? \\, which "
-                "match other patients: their studies cannot be asked for."
-            )
+        check_matches_one_patient(patient_id)
         keys = query_keys(
             "STUDY",
             StudyInstanceUID="",
@@ -138,6 +134,21 @@ class ArchiveQuery:
         ]
 
 
+def check_matches_one_patient(patient_id: str) -> None:
+    """See that a Patient ID, as a key of a query, matches no other patient.
+
+    Raises
+    ------
+    RejectedInput
+        If it is empty, or would match other patients as well.
+    """
+    if not patient_id or _WILDCARDS & set(patient_id):
+        raise RejectedInput(
+            "Patient ID (0010,0020) is empty or holds one of the characters * ? \\, which "
+            "match other patients: their studies cannot be asked for."
+        )
+
+
 @contextmanager
 def archive_query(peer: Peer) -> Iterator[ArchiveQuery]:
     """Open an association to ask an archive.
@@ -169,4 +180,9 @@ def _text(identifier: Dataset, keyword: str) -> str:
     except (ValueError, TypeError, AttributeError, LookupError, NotImplementedError):
         # pydicom decodes a value when it is first asked for, with whatever the peer sent.
         return ""
-    return "" if value is None else without_controls(str(value)).strip()[:_LONGEST_TEXT]
+    return "" if value is None else clean(str(value))
+
+
+def clean(text: str) -> str:
+    """A text of an archive without control characters, and cut off where it is too long."""
+    return without_controls(text).strip()[:_LONGEST_TEXT]

@@ -9,6 +9,14 @@ from typing import Any, Final
 import httpx
 from pydicom.datadict import tag_for_keyword
 
+from dicom_nodes.network.archive_query import (
+    HeldInstance,
+    HeldSeries,
+    HeldStudy,
+    check_matches_one_patient,
+    clean,
+)
+from dicom_nodes.network.part10_header import is_valid_uid
 from dicom_nodes.web.web_peer import WebPeer, json_of, web_session
 from processing.measurement import PermanentFault
 
@@ -17,25 +25,67 @@ _PAGE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class FoundStudy:
-    """A study that a server holds; texts are empty where it does not say."""
+class WebArchiveQuery:
+    """Questions to an archive by QIDO-RS; the same as `ArchiveQuery` asks by C-FIND.
 
-    study_instance_uid: str
-    patient_id: str
-    issuer_of_patient_id: str
-    study_date: str
-    description: str
-    modalities: tuple[str, ...]
+    Every method raises TransientFault or PermanentFault where the archive answers with
+    a failure or not at all.
+    """
 
+    peer: WebPeer
 
-@dataclass(frozen=True, slots=True)
-class FoundSeries:
-    """A series that a server holds; `instances` is 0 where it does not say how many."""
+    def studies_of_patient(self, patient_id: str) -> list[HeldStudy]:
+        """All studies that the archive lists under a Patient ID.
 
-    series_instance_uid: str
-    modality: str
-    description: str
-    instances: int
+        A server that does not match, or matches more freely, may list others; they are
+        left out.
+
+        Raises
+        ------
+        RejectedInput
+            If the Patient ID is empty, or would match other patients as well.
+        """
+        check_matches_one_patient(patient_id)
+        fields = ("PatientBirthDate", "IssuerOfPatientID")
+        found = [
+            HeldStudy(
+                study_instance_uid=_text(each, "StudyInstanceUID"),
+                study_date=_text(each, "StudyDate"),
+                patient_id=_text(each, "PatientID"),
+                issuer_of_patient_id=_text(each, "IssuerOfPatientID"),
+                patient_name=_name(each, "PatientName"),
+                birth_date=_text(each, "PatientBirthDate"),
+            )
+            for each in _search(
+                self.peer, "studies", {"PatientID": patient_id}, "StudyInstanceUID", fields
+            )
+        ]
+        return [each for each in found if each.patient_id == patient_id]
+
+    def series_of_study(self, study_instance_uid: str) -> list[HeldSeries]:
+        """The series of a study."""
+        path = f"studies/{study_instance_uid}/series"
+        return [
+            HeldSeries(
+                study_instance_uid, _text(each, "SeriesInstanceUID"), _text(each, "Modality")
+            )
+            for each in _search(self.peer, path, {}, "SeriesInstanceUID")
+        ]
+
+    def instances_of_series(
+        self, study_instance_uid: str, series_instance_uid: str
+    ) -> list[HeldInstance]:
+        """The instances of a series."""
+        path = f"studies/{study_instance_uid}/series/{series_instance_uid}/instances"
+        return [
+            HeldInstance(
+                study_instance_uid,
+                series_instance_uid,
+                _text(each, "SOPInstanceUID"),
+                _text(each, "SOPClassUID"),
+            )
+            for each in _search(self.peer, path, {}, "SOPInstanceUID")
+        ]
 
 
 def find_instances(
@@ -51,56 +101,8 @@ def find_instances(
     TransientFault, PermanentFault
         If the server cannot be asked or answers with a failure.
     """
-    path = f"studies/{study_uid}/series/{series_uid}/instances"
-    found = {_text(each, "SOPInstanceUID") for each in _search(peer, path, {}, "SOPInstanceUID")}
-    return frozenset(found) & frozenset(sop_instance_uids)
-
-
-def find_studies(peer: WebPeer, patient_id: str) -> list[FoundStudy]:
-    """The studies of a patient.
-
-    A server that takes the ID for a pattern, or does not match at all, may list
-    others; they are left out.
-
-    Raises
-    ------
-    TransientFault, PermanentFault
-        If the server cannot be asked or answers with a failure.
-    """
-    fields = ("IssuerOfPatientID", "StudyDescription", "ModalitiesInStudy")
-    found = [
-        FoundStudy(
-            study_instance_uid=_text(each, "StudyInstanceUID"),
-            patient_id=_text(each, "PatientID"),
-            issuer_of_patient_id=_text(each, "IssuerOfPatientID"),
-            study_date=_text(each, "StudyDate"),
-            description=_text(each, "StudyDescription"),
-            modalities=_texts(each, "ModalitiesInStudy"),
-        )
-        for each in _search(peer, "studies", {"PatientID": patient_id}, "StudyInstanceUID", fields)
-    ]
-    return [each for each in found if each.patient_id == patient_id]
-
-
-def find_series(peer: WebPeer, study_uid: str) -> list[FoundSeries]:
-    """The series of a study.
-
-    Raises
-    ------
-    TransientFault, PermanentFault
-        If the server cannot be asked or answers with a failure.
-    """
-    fields = ("SeriesDescription", "NumberOfSeriesRelatedInstances")
-    path = f"studies/{study_uid}/series"
-    return [
-        FoundSeries(
-            series_instance_uid=_text(each, "SeriesInstanceUID"),
-            modality=_text(each, "Modality"),
-            description=_text(each, "SeriesDescription"),
-            instances=_number(_text(each, "NumberOfSeriesRelatedInstances")),
-        )
-        for each in _search(peer, path, {}, "SeriesInstanceUID", fields)
-    ]
+    held = WebArchiveQuery(peer).instances_of_series(study_uid, series_uid)
+    return frozenset(each.sop_instance_uid for each in held) & frozenset(sop_instance_uids)
 
 
 def check_searches(peer: WebPeer) -> None:
@@ -122,12 +124,16 @@ def _search(
     identity: str,
     fields: Collection[str] = (),
 ) -> Iterator[Mapping[str, Any]]:
-    """The answers, page by page, each entity once; those without its UID are left out."""
+    """The answers, page by page, each entity once; those without a valid UID are left out."""
     seen: set[str] = set()
     with web_session(peer) as client:
         while True:
             page = _page(peer, client, path, matching, fields, offset=len(seen))
-            new = {uid: each for each in page if (uid := _text(each, identity)) not in seen | {""}}
+            new = {
+                uid: each
+                for each in page
+                if is_valid_uid(uid := _text(each, identity)) and uid not in seen
+            }
             yield from new.values()
             seen.update(new)
             if len(seen) > MOST_ANSWERS:
@@ -156,17 +162,22 @@ def _page(
     return [each for each in answer if isinstance(each, dict)]
 
 
-def _texts(item: Mapping[str, Any], keyword: str) -> tuple[str, ...]:
+def _value(item: Mapping[str, Any], keyword: str) -> Any:
+    """The first value of an attribute; None where there is none."""
     element = item.get(f"{tag_for_keyword(keyword):08X}")
     values = element.get("Value") if isinstance(element, dict) else None
-    if not isinstance(values, list):
-        return ()
-    return tuple(str(each) for each in values if isinstance(each, str | int))
+    return values[0] if isinstance(values, list) and values else None
 
 
 def _text(item: Mapping[str, Any], keyword: str) -> str:
-    return next(iter(_texts(item, keyword)), "")
+    value = _value(item, keyword)
+    return clean(str(value)) if isinstance(value, str | int) else ""
 
 
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
+def _name(item: Mapping[str, Any], keyword: str) -> str:
+    """A person's name with its component groups, as in a data set (PS3.18, section F.2.2)."""
+    value = _value(item, keyword)
+    if not isinstance(value, dict):
+        return ""
+    groups = [value.get(each) for each in ("Alphabetic", "Ideographic", "Phonetic")]
+    return clean("=".join(each if isinstance(each, str) else "" for each in groups).rstrip("="))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -28,9 +29,9 @@ from dicom_nodes.network.retrieve_scu import (
     MOST_INSTANCES_A_REQUEST,
     SubOperationsFailed,
     Wanted,
-    get_instances,
     move_instances,
 )
+from dicom_nodes.web.qido_client import WebArchiveQuery
 from processing.measurement import PermanentFault, RejectedInput, TransientFault
 from service.analyses import ANALYSES
 from service.analysis_entry import UsefulPriors
@@ -41,12 +42,12 @@ from service.patient_identity import PatientIdentity, why_not_same_patient
 from service.peers import peer_of
 from service.prior_gate import PriorGate
 from service.receive import Reception
-from service.settings import PriorSettings, PriorSource, Settings
+from service.settings import PriorSettings, PriorSource, Settings, WebPriorSource
+from service.web_peers import web_peer_of
 from service.workflow.completion import Job
 from service.workflow.delivery import DeliveryState
+from service.workflow.retrieving import Archive, retrieve
 
-# By C-GET an instance is in memory until it is complete.
-_LARGEST_INSTANCE_BYTES: Final = 512_000_000
 # How many studies of one patient are looked into for something useful.
 _MOST_STUDIES_ASKED: Final = 100
 
@@ -62,7 +63,7 @@ class Outcome(StrEnum):
 
 def analyses_with_priors(settings: Settings, jobs: Iterable[Job]) -> list[str]:
     """The analyses of these jobs that can use earlier studies; none without a source."""
-    if not settings.priors.sources:
+    if not settings.priors.all_sources:
         return []
     return sorted({job.analysis for job in jobs if ANALYSES[job.analysis].priors is not None})
 
@@ -85,7 +86,7 @@ class PriorFetching:
         useful = [entry for name in analyses if (entry := ANALYSES[name].priors) is not None]
         waiting: list[str] = []
         failed: list[str] = []
-        for source in self.settings.priors.sources:
+        for source in self.settings.priors.all_sources:
             try:
                 self._look_for(source, study_instance_uid, useful)
                 self._bring(source, study_instance_uid, useful)
@@ -103,7 +104,7 @@ class PriorFetching:
         return {"state": state, "reason": "; ".join([self._said(study_instance_uid), *reasons])}
 
     def _look_for(
-        self, source: PriorSource, study_instance_uid: str, useful: Sequence[UsefulPriors]
+        self, source: Archive, study_instance_uid: str, useful: Sequence[UsefulPriors]
     ) -> None:
         """Write down what a source holds of use."""
         study = studies.known_study(self.database, study_instance_uid)
@@ -114,7 +115,7 @@ class PriorFetching:
         limits = self.settings.priors
         chosen = {each.wanted.prior_study_instance_uid for each in known}
         room = limits.maximum_instances - len(known)
-        with archive_query(peer_of(source, self.settings.dicom.ae_title)) as query:
+        with self._query_of(source) as query:
             earlier = earlier_studies(
                 query.studies_of_patient(patient.patient_id),
                 patient,
@@ -143,7 +144,7 @@ class PriorFetching:
         )
 
     def _bring(
-        self, source: PriorSource, study_instance_uid: str, useful: Sequence[UsefulPriors]
+        self, source: Archive, study_instance_uid: str, useful: Sequence[UsefulPriors]
     ) -> None:
         """Fetch what is written down and not here yet, series by series."""
         priors.settle_arrived(self.database, study_instance_uid)
@@ -171,39 +172,43 @@ class PriorFetching:
         priors.settle_missing(self.database, study_instance_uid, source.name, Outcome.NOT_BROUGHT)
 
     def _bring_some(
-        self, source: PriorSource, some: Sequence[WantedPrior], useful: Sequence[UsefulPriors]
+        self, source: Archive, some: Sequence[WantedPrior], useful: Sequence[UsefulPriors]
     ) -> None:
         sop_classes = {each.sop_class_uid for each in some}
         if "" in sop_classes:
             sop_classes = sop_classes.union(*(each.sop_class_uids for each in useful)) - {""}
-        peer = peer_of(source, self.settings.dicom.ae_title)
         wanted = Wanted(
             some[0].prior_study_instance_uid,
             some[0].series_instance_uid,
             tuple(each.sop_instance_uid for each in some),
             frozenset(sop_classes),
         )
-        if source.retrieve == "C-MOVE":
+        if isinstance(source, PriorSource) and source.retrieve == "C-MOVE":
             message_id = 1 + secrets.randbelow(0xFFFF)
             priors.note_move(self.database, some, message_id)
             move_instances(
-                peer, wanted, destination=self.settings.dicom.ae_title, message_id=message_id
+                peer_of(source, self.settings.dicom.ae_title),
+                wanted,
+                destination=self.settings.dicom.ae_title,
+                message_id=message_id,
             )
             return
-        get_instances(
-            peer,
-            wanted,
-            PriorGate(self.settings, self.database, self.reception).accept_retrieved,
-            place=self.reception.place,
-            room=self.reception.has_room,
-            largest_instance_bytes=_LARGEST_INSTANCE_BYTES,
-        )
+        accept = PriorGate(self.settings, self.database, self.reception).accept_retrieved
+        retrieve(source, wanted, accept, self.reception, self.settings)
+
+    @contextmanager
+    def _query_of(self, source: Archive) -> Iterator[ArchiveQuery | WebArchiveQuery]:
+        if isinstance(source, WebPriorSource):
+            yield WebArchiveQuery(web_peer_of(source))
+            return
+        with archive_query(peer_of(source, self.settings.dicom.ae_title)) as query:
+            yield query
 
     def _is_last(self, attempt: int) -> bool:
         return attempt + 1 >= self.settings.priors.maximum_attempts
 
     def _give_up_at_last(
-        self, source: PriorSource, study_instance_uid: str, attempt: int, reason: str
+        self, source: Archive, study_instance_uid: str, attempt: int, reason: str
     ) -> None:
         if self._is_last(attempt):
             text = f"given up after {attempt + 1} attempts: {reason}"
@@ -261,7 +266,7 @@ def _is_of(patient: PatientIdentity, study: HeldStudy) -> bool:
 
 
 def _useful_instances(
-    query: ArchiveQuery,
+    query: ArchiveQuery | WebArchiveQuery,
     earlier: Sequence[HeldStudy],
     useful: Sequence[UsefulPriors],
     chosen: set[str],
@@ -280,7 +285,7 @@ def _useful_instances(
 
 
 def _useful_of_study(
-    query: ArchiveQuery, study_instance_uid: str, useful: Sequence[UsefulPriors]
+    query: ArchiveQuery | WebArchiveQuery, study_instance_uid: str, useful: Sequence[UsefulPriors]
 ) -> Iterator[HeldInstance]:
     for series in query.series_of_study(study_instance_uid):
         sop_classes = frozenset[str]().union(

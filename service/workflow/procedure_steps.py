@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 from uuid import uuid4
 
 import structlog
@@ -22,7 +22,7 @@ from dicom_nodes.network.procedure_step_source import (
     claim,
     finish,
 )
-from dicom_nodes.network.retrieve_scu import MOST_INSTANCES_A_REQUEST, Wanted, get_instances
+from dicom_nodes.network.retrieve_scu import MOST_INSTANCES_A_REQUEST, Wanted
 from dicom_nodes.objects.content_keyed_uids import content_uid
 from dicom_nodes.objects.procedure_step import (
     InstanceReference,
@@ -38,14 +38,12 @@ from service.catalogue import priors, procedure_steps, results, studies
 from service.catalogue.database import Database
 from service.catalogue.performed_steps import catalogued_among
 from service.catalogue.procedure_steps import KeptStep
-from service.peers import peer_of
 from service.receive import Reception
-from service.settings import PriorSource, Settings
+from service.settings import Settings
 from service.step_sources import step_source, worklists
 from service.workflow import completion
 from service.workflow.delivery import DeliveryState
-
-_LARGEST_INSTANCE_BYTES: Final = 512_000_000
+from service.workflow.retrieving import retrieve
 
 log = structlog.get_logger()
 
@@ -122,23 +120,14 @@ class StepPerformer:
         return [each for each in kept.inputs if each.sop_instance_uid not in held]
 
     def _fetch(self, missing: Sequence[InstanceReference]) -> None:
-        """Fetch inputs by C-GET from where priors come from; others are waited for."""
-        for archive in self.settings.priors.sources:
+        """Fetch inputs from where priors come from; others are waited for."""
+        accept = self.reception.accept
+        for archive in self.settings.priors.all_sources:
             for wanted in _requests(missing):
                 try:
-                    self._get(archive, wanted)
+                    retrieve(archive, wanted, accept, self.reception, self.settings)
                 except (TransientFault, PermanentFault) as fault:
                     log.warning("inputs cannot be fetched", source=archive.name, reason=str(fault))
-
-    def _get(self, archive: PriorSource, wanted: Wanted) -> None:
-        get_instances(
-            peer_of(archive, self.settings.dicom.ae_title),
-            wanted,
-            self.reception.accept,
-            place=self.reception.place,
-            room=self.reception.has_room,
-            largest_instance_bytes=_LARGEST_INSTANCE_BYTES,
-        )
 
     def _jobs(self, study_instance_uid: str) -> tuple[completion.Job, ...]:
         study = studies.known_study(self.database, study_instance_uid)

@@ -8,10 +8,9 @@ import pytest
 
 from dicom_nodes.network.storage_scu import Fault
 from dicom_nodes.network.tls import ClientTLS
-from dicom_nodes.web.multipart import PartData, closing, multipart_events, part_header
-from dicom_nodes.web.qido_client import find_instances, find_series, find_studies
+from dicom_nodes.web.multipart import PartData, multipart_events
+from dicom_nodes.web.qido_client import find_instances
 from dicom_nodes.web.stow_client import store_files
-from dicom_nodes.web.wado_client import Limits, fetch_to_folder
 from dicom_nodes.web.web_peer import WebPeer
 from processing.measurement import PermanentFault, TransientFault
 from service.demo_orthanc import free_ports
@@ -105,7 +104,7 @@ def test_a_server_that_is_away_is_tried_again(tmp_path: Path) -> None:
     assert outcome.fault is Fault.TRANSIENT
     assert "does not answer" in outcome.reason
     with pytest.raises(TransientFault):
-        find_series(peer, "1.2")
+        find_instances(peer, "1.2", SERIES, ["9.9"])
 
 
 def test_a_file_that_is_no_dicom_file_does_not_hold_up_the_others(tmp_path: Path) -> None:
@@ -136,68 +135,6 @@ def test_a_server_that_knows_no_offset_is_not_asked_for_ever() -> None:
     assert len(asked) == 2
 
 
-def test_studies_of_other_patients_are_left_out() -> None:
-    def study(uid: str, patient: str) -> dict[str, Any]:
-        return {
-            "0020000D": {"vr": "UI", "Value": [uid]},
-            "00100020": {"vr": "LO", "Value": [patient]},
-            "00080061": {"vr": "CS", "Value": ["XC", "SR"]},
-            "00080020": {"vr": "DA"},
-        }
-
-    with answering(as_json([study("1.2.3", "P1"), study("1.2.4", "P10")])) as (url, asked):
-        (found,) = find_studies(WebPeer("pacs", url), "P1")
-    assert (found.study_instance_uid, found.modalities, found.study_date) == (
-        "1.2.3",
-        ("XC", "SR"),
-        "",
-    )
-    assert "PatientID=P1" in asked[0].path
-
-
-@pytest.mark.parametrize("body", [b"{", b'{"a": 1}', b"[" * 5000])
-def test_nonsense_of_a_server_is_a_fault_of_its_own(body: bytes) -> None:
-    with answering(Scripted(200, body)) as (url, _), pytest.raises(PermanentFault, match="pacs"):
-        find_series(WebPeer("pacs", url), "1.2")
-
-
-def test_nothing_found_is_nothing(tmp_path: Path) -> None:
-    for status in (204, 404):
-        with answering(Scripted(status)) as (url, _):
-            assert find_series(WebPeer("pacs", url), "1.2") == []
-            assert fetch_to_folder(WebPeer("pacs", url), "1.2", None, tmp_path) == []
-
-
-def retrieved(*contents: bytes, end: bytes | None = None) -> Scripted:
-    body = b"".join(
-        part_header("b", {"Content-Type": "application/dicom"}, is_first=number == 0) + content
-        for number, content in enumerate(contents)
-    )
-    stated = {"Content-Type": 'multipart/related; type="application/dicom"; boundary=b'}
-    return Scripted(200, body + (closing("b") if end is None else end), stated)
-
-
-def test_instances_are_fetched_into_files(tmp_path: Path) -> None:
-    with answering(retrieved(b"one", b"two")) as (url, asked):
-        files = fetch_to_folder(WebPeer("pacs", url), "1.2", "1.2.3", tmp_path)
-    assert [each.read_bytes() for each in files] == [b"one", b"two"]
-    assert asked[0].path == "/dicom-web/studies/1.2/series/1.2.3"
-
-
-def test_what_is_fetched_is_bounded(tmp_path: Path) -> None:
-    with answering(retrieved(b"one", b"two")) as (url, _):
-        for limits in (Limits(instances=1), Limits(size_bytes=20)):
-            folder = tmp_path / str(limits.instances)
-            folder.mkdir()
-            with pytest.raises(PermanentFault, match="has more than"):
-                fetch_to_folder(WebPeer("pacs", url), "1.2", None, folder, limits)
-
-
-def test_an_answer_that_breaks_off_is_tried_again(tmp_path: Path) -> None:
-    with answering(retrieved(b"one", end=b"")) as (url, _), pytest.raises(TransientFault):
-        fetch_to_folder(WebPeer("pacs", url), "1.2", None, tmp_path)
-
-
 def test_tokens_are_not_shown() -> None:
     assert "secret" not in repr(WebPeer("pacs", "http://x", token="secret", password="secret"))
 
@@ -222,7 +159,7 @@ def test_an_untrusted_certificate_waits_for_a_person(tmp_path: Path) -> None:
     )
     try:
         with pytest.raises(PermanentFault, match="not trusted"):
-            find_series(peer, "1.2")
+            find_instances(peer, "1.2", SERIES, ["9.9"])
     finally:
         server.shutdown()
         server.server_close()

@@ -15,9 +15,8 @@ from dicomweb_client import DICOMwebClient
 from pydicom import dcmread
 from sqlalchemy import select
 
-from dicom_nodes.web.qido_client import find_instances, find_series, find_studies
+from dicom_nodes.web.qido_client import find_instances
 from dicom_nodes.web.stow_client import store_files
-from dicom_nodes.web.wado_client import fetch_to_folder
 from dicom_nodes.web.web_peer import WebPeer
 from service.catalogue.database import Database
 from service.catalogue.models import Instance, StowRequest
@@ -101,7 +100,7 @@ def test_orthanc_finds_and_fetches_from_the_node(
     assert len(orthanc.client.instances(STUDY)) == 2
 
 
-def test_the_node_sends_finds_and_fetches_at_orthanc(
+def test_the_node_sends_to_orthanc_and_finds_it_there(
     orthanc: OrthancServer, tmp_path: Path
 ) -> None:
     peer = WebPeer("orthanc", f"{orthanc.client.url}/dicom-web")
@@ -111,16 +110,6 @@ def test_the_node_sends_finds_and_fetches_at_orthanc(
     uids = [f"{SERIES}.{number}" for number in (1, 2, 3)]
     assert find_instances(peer, STUDY, SERIES, [*uids, "1.2.3"]) == set(uids)
     assert find_instances(peer, "1.2.3", "1.2.3.4", uids) == frozenset()
-    (study,) = find_studies(peer, "TEST")
-    assert (study.study_instance_uid, study.modalities) == (STUDY, ("OT",))
-    assert find_studies(peer, "NOBODY") == []
-    (series,) = find_series(peer, STUDY)
-    assert (series.series_instance_uid, series.modality, series.instances) == (SERIES, "OT", 3)
-    folder = tmp_path / "fetched"
-    folder.mkdir()
-    fetched = fetch_to_folder(peer, STUDY, SERIES, folder)
-    assert {str(dcmread(each).SOPInstanceUID) for each in fetched} == set(uids)
-    assert fetch_to_folder(peer, "1.2.3", None, folder) == []
 
 
 def test_a_result_is_delivered_to_orthanc_and_confirmed_by_qido_rs(

@@ -19,7 +19,7 @@ from service.catalogue.database import Database, migrate, open_database
 from service.catalogue.stored_bytes import StoredBytes, open_stored_bytes
 from service.prior_gate import PriorGate
 from service.receive import Reception, reception_of
-from service.settings import PriorSettings, PriorSource, Settings, StorageSettings
+from service.settings import PriorSettings, PriorSource, Settings, StorageSettings, WebPriorSource
 from service.workflow.fetching_priors import PriorFetching
 from tests.dicom_nodes.network.instances import write_instance
 
@@ -82,11 +82,13 @@ class FetchingNode:
     def gate(self) -> PriorGate:
         return PriorGate(self.settings, self.database, self.reception)
 
-    def with_source(self, source: PriorSource, **limits: int) -> FetchingNode:
-        changed = self.settings.model_copy(
-            update={"priors": PriorSettings(sources=(source,), **limits)}
+    def with_source(self, source: PriorSource | WebPriorSource, **limits: int) -> FetchingNode:
+        priors = (
+            PriorSettings(sources=(source,), **limits)
+            if isinstance(source, PriorSource)
+            else PriorSettings(web_sources=(source,), **limits)
         )
-        return replace(self, settings=changed)
+        return replace(self, settings=self.settings.model_copy(update={"priors": priors}))
 
     def push(self, file: Path) -> None:
         """Have a file arrive for its own sake."""

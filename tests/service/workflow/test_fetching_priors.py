@@ -14,7 +14,7 @@ from service.catalogue import priors, studies
 from service.catalogue.priors import WantedPrior
 from service.demo_orthanc import Modality, OrthancServer, free_ports
 from service.patient_identity import PatientIdentity
-from service.settings import PriorSettings, PriorSource, Settings
+from service.settings import PriorSettings, PriorSource, Settings, WebPriorSource
 from service.workflow import completion
 from service.workflow.delivery import DeliveryState
 from service.workflow.fetching_priors import analyses_with_priors, earlier_studies
@@ -258,6 +258,19 @@ def test_orthanc_brings_the_useful_priors_of_this_patient_once(
     orthanc = start_orthanc(modalities=[Modality("hemiface", "HEMIFACE", port)])
     check_fetching(node.with_source(source(orthanc.dicom_port, retrieve)), orthanc, present,
                    tmp_path, port)  # fmt: skip
+
+
+@pytest.mark.peer
+def test_orthanc_brings_the_useful_priors_of_this_patient_once_by_dicomweb(
+    start_orthanc: Callable[..., OrthancServer],
+    node: FetchingNode,
+    present: EarlierStudy,
+    tmp_path: Path,
+) -> None:
+    (port,) = free_ports(1)
+    orthanc = start_orthanc(modalities=[Modality("hemiface", "HEMIFACE", port)])
+    web = WebPriorSource(name="pacs", url=f"{orthanc.client.url}/dicom-web")
+    check_fetching(node.with_source(web), orthanc, present, tmp_path, port)
 
 
 @pytest.mark.peer
