@@ -7,8 +7,8 @@ from typing import Final
 
 from dicom_nodes.audit.events import Alert, Node, alerted, queried
 from dicom_nodes.network.observed_queries import Asked
+from dicom_nodes.network.repetition import Repetition
 from dicom_nodes.network.storage_scp import Rejected
-from service.audit.repetition import Repetition
 from service.audit.trail import Trail
 
 _REJECTION_SECONDS: Final = 60.0

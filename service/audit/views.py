@@ -19,7 +19,7 @@ from dicom_nodes.audit.events import (
     transferred,
 )
 from dicom_nodes.audit.messages import Participant
-from service.audit.repetition import Repetition
+from dicom_nodes.network.repetition import Repetition
 from service.audit.trail import Trail
 from service.catalogue import results
 from service.catalogue.database import Database

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import socket
+import struct
 import sys
 import threading
 import time
@@ -27,6 +29,9 @@ from tests.dicom_nodes.network.scripted_peer import (
 ECHO = (VERIFICATION, [IMPLICIT])
 STORAGE = (MR_IMAGE, [EXPLICIT])
 ADDRESSES = tuple(f"127.0.0.{number}" for number in range(2, 6))
+PROBES = 10_000
+# SO_LINGER of no seconds: closing resets the connection.
+_RESET = struct.pack("ii", 1, 0)
 
 
 def silent_connections(port: int, until: float) -> int:
@@ -62,6 +67,19 @@ def slow_messages(port: int, until: float) -> int:
     return _in_threads(port, until, 20, attack)
 
 
+def port_probes(port: int, until: float) -> int:
+    """Ten thousand connections that are closed as soon as they stand, half of them reset."""
+    done = 0
+    for number in range(PROBES):
+        with socket.socket() as probe:
+            if number % 2:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            probe.bind((ADDRESSES[number % len(ADDRESSES)], 0))
+            probe.connect(("127.0.0.1", port))
+            done += 1
+    return done
+
+
 def aborted_associations(port: int, until: float) -> int:
     """Associations that are aborted as soon as they stand, or before."""
     numbers = itertools.count()
@@ -82,6 +100,7 @@ ATTACKS: dict[str, Callable[[int, float], int]] = {
         silent_associations,
         slow_requests,
         slow_messages,
+        port_probes,
         aborted_associations,
     )
 }

@@ -17,11 +17,12 @@ from tests.dicom_nodes.network.scripted_peer import (
     VERIFICATION,
     connect,
 )
-from tests.durability.attackers import ATTACKS
+from tests.durability.attackers import ATTACKS, PROBES
 from tests.durability.node import REPOSITORY, Node
 
 SECONDS = 8.0
 LONGEST_ECHO_SECONDS = 1.0
+UNDISTURBED_ECHOES = 20
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -52,6 +53,8 @@ def test_an_honest_peer_is_answered_within_a_second(
     attack: str, node: Node, record_property: pytest.RecordProperty
 ) -> None:
     receiver = node.process_of("receiver-0")
+    # A machine that is too busy for an echo without any attack proves nothing of the node.
+    undisturbed = max(echo_seconds(node.dicom_port) for _ in range(UNDISTURBED_ECHOES))
     attacker = subprocess.Popen(
         [
             sys.executable,
@@ -71,15 +74,18 @@ def test_an_honest_peer_is_answered_within_a_second(
         echoes.append(echo_seconds(node.dicom_port))
         time.sleep(0.05)
     done = int(attacker.communicate(timeout=30)[0])
-    assert done >= 4
+    assert done >= (PROBES if attack == "port_probes" else 4)
     echoes.sort()
     record_property("attacks", done)
     record_property("worst_echo_seconds", echoes[-1])
-    print(
+    record_property("worst_undisturbed_echo_seconds", undisturbed)
+    told = (
         f"{attack}: {done} attacks, {len(echoes)} echoes, "
-        f"median {echoes[len(echoes) // 2]:.3f} s, worst {echoes[-1]:.3f} s"
+        f"median {echoes[len(echoes) // 2]:.3f} s, worst {echoes[-1]:.3f} s; "
+        f"the worst of {UNDISTURBED_ECHOES} before the attack {undisturbed:.3f} s"
     )
-    assert echoes[-1] < LONGEST_ECHO_SECONDS
+    print(told)
+    assert echoes[-1] < LONGEST_ECHO_SECONDS, told
     # Nobody had to start it again.
     assert node.process_of("receiver-0").pid == receiver.pid
 

@@ -55,5 +55,11 @@ What is wrong          What is done, and the module that does it
                        tenth of a second each time: a thousand connections a
                        second stop the node. Here twice a minute
                        (`receiving_server`).
+12 a thread for each   Each connection gets its association and its thread before
+                       it has said anything: 1 ms each, so that who opens and
+                       closes some thousands stops all others. Here the accept
+                       loop watches them until their first byte is there, and
+                       closes who has gone (`receiving_server`,
+                       `unheard_connections`).
 =====================  =========================================================
 """

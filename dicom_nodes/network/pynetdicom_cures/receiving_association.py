@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 import struct
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +14,7 @@ from dicom_nodes.network.admission import Rejection
 from dicom_nodes.network.pdu_reader import P_DATA_TF, ConnectionEnded, InvalidPDU, PeerSilent
 from dicom_nodes.network.pynetdicom_cures.conversing_association import ConversingAssociation
 from dicom_nodes.network.pynetdicom_cures.timed_connection import TimedConnection
+from dicom_nodes.network.pynetdicom_cures.unheard_connections import Accepted
 
 if TYPE_CHECKING:
     from dicom_nodes.network.pynetdicom_cures.receiving_server import ReceivingServer
@@ -31,18 +31,18 @@ class ReceivingAssociation(ConversingAssociation):
     Negotiation, release and abort go through pynetdicom.
     """
 
-    def __init__(
-        self, server: ReceivingServer, accepted: socket.socket, peer: tuple[Any, ...]
-    ) -> None:
-        name = f"association {peer[0]}:{peer[1]}"
+    def __init__(self, server: ReceivingServer, accepted: Accepted) -> None:
+        name = f"association {accepted.address}:{accepted.peer[1]}"
         connection = TimedConnection(
-            accepted,
+            accepted.connection,
             name,
-            negotiation_seconds=server.acse_timeout_seconds,
+            negotiation_seconds=server.acse_timeout_seconds - accepted.waited_seconds,
             timeout_seconds=server.network_timeout_seconds,
             slowest_bytes_per_second=server.slowest_bytes_per_second,
         )
-        super().__init__(server.ae, connection, str(peer[0]), server.store, server.conversations)
+        super().__init__(
+            server.ae, connection, accepted.address, server.store, server.conversations
+        )
         self.name = name
         self._receiving_server = server
         self._associated = False
@@ -51,7 +51,7 @@ class ReceivingAssociation(ConversingAssociation):
         self._idle_since = time.monotonic()
         self._stopping = False
         self._aborting = False
-        self._prepare_negotiation(server, peer)
+        self._prepare_negotiation(server, accepted.peer)
 
     @property
     def idle_seconds(self) -> float:

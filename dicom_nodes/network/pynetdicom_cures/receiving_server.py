@@ -1,4 +1,4 @@
-"""Cures 1, 2, 5, 7 and 11: the accept loop, which only accepts, and who is let in."""
+"""Cures 1, 2, 5, 7, 11 and 12: the accept loop, which only accepts, and who is let in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from socketserver import TCPServer
+from contextlib import closing
 from typing import Any, Final, cast
 
 from pynetdicom import AE
@@ -19,19 +19,28 @@ from pynetdicom.transport import AssociationServer
 from dicom_nodes.network.admission import TOO_MANY_ASSOCIATIONS, Admission, Rejection
 from dicom_nodes.network.pynetdicom_cures.conversing_association import Conversation, Store
 from dicom_nodes.network.pynetdicom_cures.receiving_association import ReceivingAssociation
+from dicom_nodes.network.pynetdicom_cures.unheard_connections import (
+    Accepted,
+    UnheardConnections,
+    has_gone,
+)
 from dicom_nodes.network.reloaded_tls import ReloadedTLS
+from dicom_nodes.network.repetition import Repetition
 
 # When every place is taken, an association that was idle for so long gives way.
 IDLE_SECONDS: Final = 0.5
 _ROOM_SECONDS: Final = 0.8
 _ROOM_LOOK_SECONDS: Final = 0.02
 _COLLECT_SECONDS: Final = 30.0
+_ACCEPTED_AT_ONCE: Final = 100
+_NO_DESCRIPTOR_SECONDS: Final = 0.05
+_TOLD_EVERY_SECONDS: Final = 60.0
 
 _LOGGER = logging.getLogger(__name__)
 
 
 class ReceivingServer(AssociationServer):
-    """Cures 1, 2, 5, 7 and 11: accepts connections and does nothing else in the accept loop.
+    """Cures 1, 2, 5, 7, 11 and 12: accepts connections, and starts a thread for who has spoken.
 
     Parameters
     ----------
@@ -92,13 +101,16 @@ class ReceivingServer(AssociationServer):
         self._associations: set[ReceivingAssociation] = set()
         self._associations_lock = threading.Lock()
         self._collected_at = time.monotonic()
+        self._closed = Repetition(_TOLD_EVERY_SECONDS)
+        self._stopping = threading.Event()
+        self._stopped = threading.Event()
         self.acse_timeout_seconds = ae.acse_timeout or 5.0
         self.network_timeout_seconds = ae.network_timeout or 60.0
         super().__init__(ae, address, ae.ae_title, [])
 
     @property
     def connections(self) -> list[ReceivingAssociation]:
-        """Connections that are open now, negotiated or not."""
+        """Connections that are open now and have said something, negotiated or not."""
         with self._associations_lock:
             return list(self._associations)
 
@@ -141,9 +153,31 @@ class ReceivingServer(AssociationServer):
             return []
         return [each for each in established if held[each.peer_address] == most]
 
+    def serve_forever(self, poll_interval: float = 0.5) -> None:
+        """Cure 12: accept connections until `shutdown`; a thread is for who has spoken.
+
+        Connections that are closed again at once, by the thousand, are closed here
+        as fast as they come, and keep nobody waiting.
+        """
+        listening = cast(socket.socket, self.socket)
+        try:
+            with closing(UnheardConnections(listening, self.acse_timeout_seconds)) as unheard:
+                while not self._stopping.is_set():
+                    is_opened, heard = unheard.wait(poll_interval)
+                    self._hear(heard)
+                    if is_opened:
+                        self._accept(unheard)
+                    for each in unheard.given_up():
+                        self._close(each)
+                        self._tell_closed(each.address, "silent for too long")
+                    self.service_actions()
+        finally:
+            self._stopped.set()
+
     def shutdown(self) -> None:
         """Stop accepting connections and close the listening socket."""
-        TCPServer.shutdown(self)
+        self._stopping.set()
+        self._stopped.wait()
         self.server_close()
 
     def service_actions(self) -> None:
@@ -155,39 +189,78 @@ class ReceivingServer(AssociationServer):
 
     def server_bind(self) -> None:
         """Bind, together with other processes if the port is shared."""
+        listening = cast(socket.socket, self.socket)
         if self._share_port:
-            cast(socket.socket, self.socket).setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         super().server_bind()
+        listening.setblocking(False)
 
-    def get_request(self) -> tuple[socket.socket, Any]:
-        """Accept a connection; the TLS handshake is the association's matter."""
-        try:
-            connection, peer = cast(socket.socket, self.socket).accept()
-        except OSError:
-            # Out of file descriptors: the connection stays in the queue, so wait a little.
-            time.sleep(0.05)
-            raise
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        return connection, peer
+    def _accept(self, unheard: UnheardConnections) -> None:
+        """Accept what waits, and watch what is to be heard."""
+        listening = cast(socket.socket, self.socket)
+        for _ in range(_ACCEPTED_AT_ONCE):
+            try:
+                connection, peer = listening.accept()
+            except BlockingIOError:
+                return
+            except ConnectionAbortedError:
+                continue
+            except OSError:
+                # Out of file descriptors: the connection stays in the queue, so wait a little.
+                time.sleep(_NO_DESCRIPTOR_SECONDS)
+                return
+            accepted = Accepted(connection, peer, time.monotonic())
+            if has_gone(connection):
+                connection.close()
+            elif self._has_place(accepted.address, unheard):
+                unheard.add(accepted)
+            else:
+                connection.close()
+                self._tell_closed(accepted.address, "too many new or silent ones")
 
-    def verify_request(self, request: Any, client_address: Any) -> bool:
-        """Whether the peer may have one more connection that waits for its association."""
-        if self.admission.connect(str(client_address[0])):
+    def _has_place(self, address: str, unheard: UnheardConnections) -> bool:
+        """Count one more connection of an address; who has gone meanwhile makes room."""
+        if self.admission.connect(address):
             return True
-        _LOGGER.info("too many new or silent connections from %s, closed one", client_address[0])
-        return False
+        _, heard = unheard.wait(0)
+        self._hear(heard)
+        return bool(heard) and self.admission.connect(address)
 
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Start the association's thread."""
-        association = ReceivingAssociation(self, request, client_address)
+    def _hear(self, heard: Sequence[Accepted]) -> None:
+        """Start the thread of each association, unless what has come is the end."""
+        for each in heard:
+            if has_gone(each.connection):
+                self._close(each)
+                continue
+            try:
+                self._start(each)
+            except (OSError, RuntimeError, ValueError):
+                _LOGGER.exception("could not serve %s", each.address)
+                self._close(each)
+
+    def _start(self, accepted: Accepted) -> None:
+        accepted.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        accepted.connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        association = ReceivingAssociation(self, accepted)
         with self._associations_lock:
             self._associations.add(association)
-        association.start()
+        try:
+            association.start()
+        except RuntimeError:  # the system has no more threads
+            with self._associations_lock:
+                self._associations.discard(association)
+            raise
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Log what went wrong before the association's thread was there."""
-        _LOGGER.exception("could not serve %s", client_address[0])
+    def _close(self, accepted: Accepted) -> None:
+        """Close a connection that was counted and has no thread."""
+        accepted.connection.close()
+        self.admission.leave(accepted.address, associated=False)
+
+    def _tell_closed(self, address: str, why: str) -> None:
+        """Log that a connection was closed; of one address for one reason once in a while."""
+        before = self._closed.before((address, why))
+        if before is not None:
+            _LOGGER.info("closed a connection from %s: %s; %d more before it", address, why, before)
 
     def forget(self, association: ReceivingAssociation, *, associated: bool) -> None:
         """An association has ended."""

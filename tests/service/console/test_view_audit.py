@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from service.audit.repetition import Repetition
+from dicom_nodes.network.repetition import Repetition
 from service.audit.views import ViewAudit, add_view_audit
 from service.catalogue import results
 from service.catalogue.database import Database, for_reading

@@ -1,4 +1,4 @@
-"""Recording what happens again and again once in a while."""
+"""Telling what happens again and again once in a while."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ MOST_KEYS: Final = 10_000
 
 @dataclass(slots=True)
 class Repetition:
-    """Says of each kind of event whether it is due to be recorded again.
+    """Says of each kind of event whether it is due to be told again.
 
     Parameters
     ----------
     seconds : float
-        After a record, those like it within so long are only counted.
+        After one was told, those like it within so long are only counted.
     clock : callable
         Gives seconds that never go back.
     """
@@ -29,7 +29,7 @@ class Repetition:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def before(self, key: Hashable) -> int | None:
-        """How many like it were not recorded before; None when this one is not to be, either."""
+        """How many like it were not told before; None when this one is not to be, either."""
         now = self.clock()
         with self._lock:
             at, passed_over = self._seen.get(key, (-float("inf"), 0))
