@@ -18,7 +18,7 @@ from dicom_nodes.network.data_set_beginning import (
 from dicom_nodes.network.instance_store import Accept, Arrival, StoreStatus
 from dicom_nodes.network.storage_scp import Ended
 from dicom_nodes.objects.character_sets import declared_character_sets, display_text
-from dicom_nodes.objects.header import inspect
+from dicom_nodes.objects.header import InstanceHeader, inspect
 from service.audit.trail import Trail
 
 # Studies of one association that are counted at once; the count of the oldest is closed.
@@ -54,11 +54,11 @@ class ArrivalAudit:
         """`accept`, with what it accepts counted."""
 
         def accept_and_count(arrival: Arrival) -> StoreStatus:
-            # `accept` may remove the file, of an instance that was there before.
-            study = _study_of(arrival)
+            # Before `accept`, which may remove the file of an instance that was there before.
+            header = None if STUDY_INSTANCE_UID in arrival.beginning else inspect(arrival.path)[0]
             status = accept(arrival)
             if status is StoreStatus.SUCCESS:
-                self._count(arrival, study)
+                self._count(arrival, header)
             return status
 
         return accept_and_count
@@ -71,39 +71,51 @@ class ArrivalAudit:
         for each in studies.values():
             self.trail.record(transferred(sender, self.trail.node, each.audited()))
 
-    def _count(self, arrival: Arrival, study: AuditedStudy) -> None:
-        sender = Node(arrival.calling_ae_title, arrival.peer_address)
+    def _count(self, arrival: Arrival, header: InstanceHeader | None) -> None:
         if not arrival.association:
-            alone = replace(study, instances={arrival.sop_class_uid: 1})
-            self.trail.record(transferred(sender, self.trail.node, alone))
+            study = replace(_study_of(arrival, header), instances={arrival.sop_class_uid: 1})
+            self.trail.record(transferred(_sender(arrival), self.trail.node, study))
             return
-        closed = None
+        study_instance_uid = _study_instance_uid(arrival, header)
         with self._lock:
             studies = self._open.setdefault(arrival.association, {})
-            is_first = study.study_instance_uid not in studies
-            if is_first:
-                studies[study.study_instance_uid] = _Counted(study)
-                if len(studies) > MOST_STUDIES:
-                    closed = studies.pop(next(iter(studies)))
-            studies[study.study_instance_uid].instances[arrival.sop_class_uid] += 1
-        if is_first:
-            self.trail.record(transfer_began(sender, self.trail.node, study))
+            counted = studies.get(study_instance_uid)
+            if counted is not None:
+                # By far the most instances come here: whose they are is known already.
+                counted.instances[arrival.sop_class_uid] += 1
+                return
+            first = _Counted(_study_of(arrival, header), Counter((arrival.sop_class_uid,)))
+            studies[study_instance_uid] = first
+            closed = studies.pop(next(iter(studies))) if len(studies) > MOST_STUDIES else None
+        sender = _sender(arrival)
+        self.trail.record(transfer_began(sender, self.trail.node, first.study))
         if closed is not None:
             self.trail.record(transferred(sender, self.trail.node, closed.audited()))
 
 
-def _study_of(arrival: Arrival) -> AuditedStudy:
-    """Study and patient, as the beginning of the data set, or else the file, names them."""
+def _sender(arrival: Arrival) -> Node:
+    return Node(arrival.calling_ae_title, arrival.peer_address)
+
+
+def _study_instance_uid(arrival: Arrival, header: InstanceHeader | None) -> str:
+    """As the beginning of the data set, or else the file, names it; empty where neither does."""
+    named = uid_among(arrival.beginning, STUDY_INSTANCE_UID)
+    if named is not None:
+        return named
+    return "" if header is None else header.study_instance_uid
+
+
+def _study_of(arrival: Arrival, header: InstanceHeader | None) -> AuditedStudy:
+    """Study and patient; see `_study_instance_uid`."""
+    study_instance_uid = _study_instance_uid(arrival, header)
+    if header is not None:
+        return AuditedStudy(study_instance_uid, header.patient_id, header.patient_name)
     named = arrival.beginning
-    study = uid_among(named, STUDY_INSTANCE_UID)
-    if study is not None:
-        character_sets = declared_character_sets(named.get(SPECIFIC_CHARACTER_SET, b""))
-        return AuditedStudy(
-            study,
-            display_text(named.get(PATIENT_ID, b""), character_sets),
-            display_text(named.get(PATIENT_NAME, b""), character_sets, "PN"),
-        )
-    header, _ = inspect(arrival.path)
-    if header is None:
+    if STUDY_INSTANCE_UID not in named:
         return AuditedStudy("")
-    return AuditedStudy(header.study_instance_uid, header.patient_id, header.patient_name)
+    character_sets = declared_character_sets(named.get(SPECIFIC_CHARACTER_SET, b""))
+    return AuditedStudy(
+        study_instance_uid,
+        display_text(named.get(PATIENT_ID, b""), character_sets),
+        display_text(named.get(PATIENT_NAME, b""), character_sets, "PN"),
+    )
