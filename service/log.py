@@ -4,9 +4,25 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Literal
+from typing import Final, Literal
 
 import structlog
+
+# What they say quotes values of a dataset or PDU, or characters of a page. Setting
+# their levels would not last: pydicom sets its own when it is imported.
+_QUOTING: Final = (
+    "fpdf",
+    "py.warnings",
+    "pydicom",
+    "pynetdicom._validators",
+    "pynetdicom.dsutils",
+    "pynetdicom.dul",
+    "pynetdicom.fsm",
+    "pynetdicom.pdu",
+    "pynetdicom.pdu_items",
+    "pynetdicom.pdu_primitives",
+    "pynetdicom.utils",
+)
 
 
 def configure_logging(form: Literal["console", "json"], part: str) -> None:
@@ -27,7 +43,10 @@ def configure_logging(form: Literal["console", "json"], part: str) -> None:
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if form == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        # Not the one of rich, if it is there: it shows local variables, patients' names among them.
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     )
     structlog.configure(
         processors=[
@@ -42,9 +61,17 @@ def configure_logging(form: Literal["console", "json"], part: str) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                # Also of what the libraries and the standard loggers tell.
+                structlog.processors.format_exc_info,
+                renderer,
+            ],
         )
     )
+    handler.addFilter(_quotes_nothing)
+    # Python's own way to standard error is past the filter.
+    logging.captureWarnings(capture=True)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
@@ -60,7 +87,8 @@ def configure_logging(form: Literal["console", "json"], part: str) -> None:
         "uvicorn",
     ):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # Their warnings quote values of the dataset, and characters of a page.
-    for name in ("fpdf", "pydicom"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
     structlog.contextvars.bind_contextvars(part=part)
+
+
+def _quotes_nothing(record: logging.LogRecord) -> bool:
+    return not any(record.name == each or record.name.startswith(f"{each}.") for each in _QUOTING)
