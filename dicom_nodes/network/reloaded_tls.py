@@ -52,6 +52,24 @@ class ReloadedTLS:
                 self._reload()
             return self._context
 
+    def lasting_context(self) -> ssl.SSLContext:
+        """A context for a server that keeps one: each handshake is answered by `context`.
+
+        Raises
+        ------
+        PermanentFault
+            If a file is missing or not usable now; the message names it.
+        """
+        context = server_context(self._tls)
+        # Called for every ClientHello, also for one without a server name (RFC 6066, section 3).
+        context.sni_callback = self._answer_anew
+        return context
+
+    def _answer_anew(
+        self, handshake: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _first: ssl.SSLContext
+    ) -> None:
+        handshake.context = self.context()
+
     def _reload(self) -> None:
         try:
             self._context = server_context(self._tls)

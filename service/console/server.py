@@ -10,7 +10,8 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from dicom_nodes.network.tls import ServerTLS, server_context
+from dicom_nodes.network.reloaded_tls import ReloadedTLS
+from dicom_nodes.network.tls import ServerTLS
 from processing.measurement import PermanentFault
 from service.audit.arrivals import ArrivalAudit
 from service.audit.trail import open_trail
@@ -85,7 +86,7 @@ def _tls_context(settings: Settings) -> ssl.SSLContext | None:
         return None
     if tls.private_key is None:
         raise PermanentFault("http.tls.certificate is set; set http.tls.private_key as well")
-    return server_context(ServerTLS(tls.certificate, tls.private_key))
+    return ReloadedTLS(ServerTLS(tls.certificate, tls.private_key)).lasting_context()
 
 
 def _serve(

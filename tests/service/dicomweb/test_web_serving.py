@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+from cryptography import x509
 from dicomweb_client import DICOMwebClient
 from pydicom import dcmread
 
@@ -64,6 +67,40 @@ def test_http_over_tls_by_the_same_profile_as_dicom(
         assert answer.status_code == 200
         with pytest.raises(httpx.TransportError):
             httpx.get(url.replace("https", "http"), trust_env=False)
+
+
+def shown_serial(port: int, authority: Authority, name: str | None) -> int:
+    """Serial number of the certificate that is shown; without a name none is asked for."""
+    context = authority.client_context()
+    context.check_hostname = name is not None
+    with (
+        socket.create_connection(("127.0.0.1", port), 5) as raw,
+        context.wrap_socket(raw, server_hostname=name) as peer,
+    ):
+        shown = peer.getpeercert(binary_form=True)
+        assert shown
+        return x509.load_der_x509_certificate(shown).serial_number
+
+
+@pytest.mark.parametrize("name", ["localhost", None])
+def test_a_new_certificate_is_shown_without_a_restart(
+    settings: Settings, database: Database, free_port: int, tmp_path: Path, name: str | None
+) -> None:
+    authority = Authority(tmp_path, "site")
+    certificate, key = authority.issue("localhost")
+    tls = HttpTLSSettings(certificate=certificate, private_key=key)
+    own = settings.model_copy(update={"http": HttpSettings(port=free_port, tls=tls)})
+    with served(own) as url:
+        first = shown_serial(free_port, authority, name)
+        kept = certificate.read_bytes()
+        certificate.write_bytes(b"half a file")
+        assert shown_serial(free_port, authority, name) == first
+        certificate.write_bytes(kept)
+        for new, old in zip(authority.issue("localhost"), (certificate, key), strict=True):
+            shutil.move(new, old)
+        assert shown_serial(free_port, authority, name) != first
+        with httpx.Client(verify=authority.client_context(), trust_env=False) as client:
+            assert client.get(f"{url}/studies").status_code == 200
 
 
 def test_a_large_instance_takes_no_memory_of_its_size(
