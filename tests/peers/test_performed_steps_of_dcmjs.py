@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
@@ -19,8 +18,10 @@ from service.catalogue.database import Database, migrate, open_database
 from service.catalogue.performed_steps import KeptSteps, steps_of_studies
 from service.settings import Settings
 from tests.dicom_nodes.network.listening import Node
+from tests.peers.programs import required
 
 PACKAGE = "dcmjs-dimse@0.3.3"
+NODE = "/usr/bin/node"
 SCRIPT = Path(__file__).with_name("performed_step_scu.js")
 STUDY = "1.2.3"
 
@@ -30,17 +31,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.peer]
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with dcmjs-dimse in it."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        pytest.skip("node and npm are not installed; type: sudo apt-get install nodejs npm")
+    required(NODE, "nodejs")
+    npm = required("/usr/bin/npm", "npm")
     folder = tmp_path_factory.mktemp("dcmjs")
     command = (npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", PACKAGE)
-    try:
-        installed = subprocess.run(command, cwd=folder, capture_output=True, timeout=180)
-    except subprocess.TimeoutExpired:
-        pytest.skip(f"npm did not bring {PACKAGE} within three minutes")
+    installed = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
     if installed.returncode != 0:
-        pytest.skip(f"npm cannot bring {PACKAGE}; is its registry within reach?")
+        missing = f"npm cannot bring {PACKAGE}: {installed.stderr[-300:]}"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
     return folder / "node_modules"
 
 
@@ -69,7 +69,7 @@ def node(tmp_path: Path, database: Database) -> Iterator[Listener]:
 
 def tell(packages: Path, port: int, step: str, state: str, *instances: str) -> list[dict[str, Any]]:
     told = subprocess.run(
-        ("node", str(SCRIPT), str(port), STUDY, step, state, *instances),
+        (NODE, str(SCRIPT), str(port), STUDY, step, state, *instances),
         env={**os.environ, "NODE_PATH": str(packages)},
         capture_output=True,
         text=True,
