@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 from pynetdicom.association import Association
+from pynetdicom.dsutils import encode
 from pynetdicom.presentation import build_context
 
 from dicom_nodes.network.part10_header import is_valid_uid
@@ -58,6 +60,24 @@ class HeldInstance:
 
 
 @dataclass(frozen=True, slots=True)
+class SentQuery:
+    """A query as it goes over the network.
+
+    Parameters
+    ----------
+    of : str
+        The SOP Class UID of a C-FIND; the address of a search by QIDO-RS.
+    identifier : bytes
+        Of a C-FIND, in `transfer_syntax_uid`.
+    transfer_syntax_uid : str
+    """
+
+    of: str
+    identifier: bytes = b""
+    transfer_syntax_uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ArchiveQuery:
     """Questions to an archive over one association.
 
@@ -77,16 +97,15 @@ class ArchiveQuery:
             If the Patient ID is empty, or would match other patients as well.
         """
         check_matches_one_patient(patient_id)
-        keys = query_keys(
-            "STUDY",
-            StudyInstanceUID="",
-            StudyDate="",
-            PatientID=patient_id,
-            IssuerOfPatientID="",
-            PatientName="",
-            PatientBirthDate="",
-        )
-        return self._ask(keys, _held_study, "StudyInstanceUID")
+        return self._ask(_study_keys(patient_id), _held_study, "StudyInstanceUID")
+
+    def sent_for_patient(self, patient_id: str) -> SentQuery:
+        """What `studies_of_patient` sends, or raises."""
+        check_matches_one_patient(patient_id)
+        (context,) = self.association.accepted_contexts
+        syntax = UID(context.transfer_syntax[0])
+        identifier = encode(_study_keys(patient_id), syntax.is_implicit_VR, syntax.is_little_endian)
+        return SentQuery(STUDY_ROOT_FIND, identifier or b"", str(syntax))
 
     def series_of_study(self, study_instance_uid: str) -> list[HeldSeries]:
         """The series of a study."""
@@ -160,6 +179,18 @@ def archive_query(peer: Peer) -> Iterator[ArchiveQuery]:
     """
     with association_with(peer, [build_context(STUDY_ROOT_FIND)]) as association:
         yield ArchiveQuery(peer, association)
+
+
+def _study_keys(patient_id: str) -> Dataset:
+    return query_keys(
+        "STUDY",
+        StudyInstanceUID="",
+        StudyDate="",
+        PatientID=patient_id,
+        IssuerOfPatientID="",
+        PatientName="",
+        PatientBirthDate="",
+    )
 
 
 def _held_study(identifier: Dataset) -> HeldStudy:

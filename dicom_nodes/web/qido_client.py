@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import httpx
 from pydicom.datadict import tag_for_keyword
@@ -13,6 +14,7 @@ from dicom_nodes.network.archive_query import (
     HeldInstance,
     HeldSeries,
     HeldStudy,
+    SentQuery,
     check_matches_one_patient,
     clean,
 )
@@ -61,6 +63,12 @@ class WebArchiveQuery:
             )
         ]
         return [each for each in found if each.patient_id == patient_id]
+
+    def sent_for_patient(self, patient_id: str) -> SentQuery:
+        """What `studies_of_patient` sends, or raises."""
+        check_matches_one_patient(patient_id)
+        root = self.peer.url.rstrip("/")
+        return SentQuery(f"{root}/studies?{urlencode({'PatientID': patient_id})}")
 
     def series_of_study(self, study_instance_uid: str) -> list[HeldSeries]:
         """The series of a study."""

@@ -9,7 +9,7 @@ that is taken, and after a crash the rest is fetched and nothing twice.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -23,6 +23,7 @@ from dicom_nodes.network.archive_query import (
     ArchiveQuery,
     HeldInstance,
     HeldStudy,
+    SentQuery,
     archive_query,
 )
 from dicom_nodes.network.retrieve_scu import (
@@ -70,11 +71,15 @@ def analyses_with_priors(settings: Settings, jobs: Iterable[Job]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class PriorFetching:
-    """Finds and fetches the priors of a study."""
+    """Finds and fetches the priors of a study.
+
+    `tell` is told of each query for the studies of a patient before it is sent.
+    """
 
     settings: Settings
     database: Database
     reception: Reception
+    tell: Callable[[Archive, SentQuery], None] = lambda _archive, _sent: None
 
     def fetch(
         self, study_instance_uid: str, analyses: Sequence[str], attempt: int
@@ -116,6 +121,7 @@ class PriorFetching:
         chosen = {each.wanted.prior_study_instance_uid for each in known}
         room = limits.maximum_instances - len(known)
         with self._query_of(source) as query:
+            self.tell(source, query.sent_for_patient(patient.patient_id))
             earlier = earlier_studies(
                 query.studies_of_patient(patient.patient_id),
                 patient,

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import structlog
 
+from dicom_nodes.network.archive_query import SentQuery
 from processing.measurement import (
     Analysis,
     PermanentFault,
@@ -46,6 +47,7 @@ from service.workflow.result_objects import (
     report_of,
     write_result_objects,
 )
+from service.workflow.retrieving import Archive
 from service.workflow.routing import destination_names
 from service.worklist.assigning import assign
 from service.worklist.filing import filed
@@ -60,7 +62,8 @@ log = structlog.get_logger()
 class Steps:
     """The steps, with what they work on.
 
-    `tell` is told of each attempt to deliver, and why it did not succeed if it did not.
+    `tell` is told of each attempt to deliver, and why it did not succeed if it did not;
+    `tell_question` of each query for the studies of a patient.
     """
 
     settings: Settings
@@ -69,6 +72,7 @@ class Steps:
     child: MeasuringChild
     reception: Reception
     tell: Callable[[Attempt, str], None] = lambda _attempt, _failure: None
+    tell_question: Callable[[Archive, SentQuery], None] = lambda _archive, _sent: None
 
     def complete(self, study_instance_uid: str) -> dict[str, Any]:
         """Decide why the study is complete now, record it, and plan its analyses."""
@@ -96,7 +100,9 @@ class Steps:
         self, study_instance_uid: str, analyses: Sequence[str], attempt: int
     ) -> dict[str, str]:
         """Find and fetch earlier studies of the patient; gives the state and its reason."""
-        fetching = fetching_priors.PriorFetching(self.settings, self.database, self.reception)
+        fetching = fetching_priors.PriorFetching(
+            self.settings, self.database, self.reception, self.tell_question
+        )
         return fetching.fetch(study_instance_uid, analyses, attempt)
 
     def perform_step(self, source: str, uid: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 
 from service.audit.deliveries import DeliveryAudit
+from service.audit.questions import QuestionAudit
 from service.audit.trail import open_trail
 from service.catalogue import results
 from service.catalogue.database import Database, open_database
@@ -37,10 +38,12 @@ def run_worker(settings: Settings, slot: str, stopped: threading.Event) -> None:
         open_trail(settings) as trail,
         reception_of(settings, slot, database, stored) as reception,
     ):
-        told = DeliveryAudit(trail).sent
+        told, asked = DeliveryAudit(trail).sent, QuestionAudit(trail).asked
         results.beat(database, slot)
         child.warm_up()
-        engine.launch(settings, slot, Steps(settings, database, stored, child, reception, told))
+        engine.launch(
+            settings, slot, Steps(settings, database, stored, child, reception, told, asked)
+        )
         log.info("worker takes work", slot=slot)
         looking = threading.Thread(
             target=look_for_steps, args=(settings, engine.perform_step, stopped), daemon=True

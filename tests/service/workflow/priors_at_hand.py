@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydicom import dcmread
@@ -14,6 +14,7 @@ from dicom_nodes.network.instance_store import Arrival
 from dicom_nodes.network.storage_scp import ListenOptions, start_listening
 from dicom_nodes.objects.header import InstanceHeader, read_header
 from service.analyses import facts_for_analyses
+from service.audit.questions import QuestionAudit
 from service.catalogue import studies
 from service.catalogue.database import Database, migrate, open_database
 from service.catalogue.stored_bytes import StoredBytes, open_stored_bytes
@@ -22,6 +23,7 @@ from service.receive import Reception, reception_of
 from service.settings import PriorSettings, PriorSource, Settings, StorageSettings, WebPriorSource
 from service.workflow.fetching_priors import PriorFetching
 from tests.dicom_nodes.network.instances import write_instance
+from tests.service.audit.watched_trail import WatchedTrail
 
 PHOTOGRAPH = "1.2.840.10008.5.1.4.1.1.77.1.4"
 STL = "1.2.840.10008.5.1.4.1.1.104.3"
@@ -77,6 +79,7 @@ class FetchingNode:
     database: Database
     stored: StoredBytes
     reception: Reception
+    trail: WatchedTrail = field(default_factory=WatchedTrail)
 
     @property
     def gate(self) -> PriorGate:
@@ -125,7 +128,9 @@ class FetchingNode:
 
     def fetch(self, study: EarlierStudy, attempt: int = 0) -> dict[str, str]:
         analyses = ["photograph-symmetry", "surface-symmetry"]
-        fetching = PriorFetching(self.settings, self.database, self.reception)
+        fetching = PriorFetching(
+            self.settings, self.database, self.reception, QuestionAudit(self.trail).asked
+        )
         outcome = fetching.fetch(study.study_instance_uid, analyses, attempt)
         self.catalogue()
         return outcome

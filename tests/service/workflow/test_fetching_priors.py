@@ -311,6 +311,9 @@ def check_fetching(
         outcome = node.fetch(present)
     assert outcome["state"] == DeliveryState.DELIVERED, outcome
     assert "2 of 2 instances of 1 earlier studies are here" in outcome["reason"]
+    (asked,) = node.trail.recorded
+    assert node.trail.events() == ["Query"]
+    assert b"P1" in asked.objects[0].query
     kept = node.instances(both)
     assert [each.prior for each in kept] == [True, True]
     assert {each.sop_class_uid for each in kept} == {PHOTOGRAPH, second[0]}

@@ -104,6 +104,9 @@ def test_a_prior_is_fetched_once_though_the_first_attempt_fails(
         assert web.fetch(present)["state"] == DeliveryState.WAITING
         assert web.fetch(present, attempt=1)["state"] == DeliveryState.DELIVERED
         assert web.fetch(present, attempt=2)["state"] == DeliveryState.DELIVERED
+    assert set(web.trail.events()) == {"Query"}
+    (query, *_) = {each.objects[0].query for each in web.trail.recorded}
+    assert query == f"{url}/studies?PatientID=P1".encode()
     (kept,) = node.instances(earlier)
     assert (kept.prior, kept.calling_ae_title) == (True, "DICOMWEB")
     assert len([each for each in asked if "/instances/" in each.path]) == 2
