@@ -8,6 +8,8 @@ forgotten.
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,6 +27,7 @@ from service.workflow import completion
 from service.workflow.declarations import declaration_of
 from service.workflow.engine import EngineClient
 from service.workflow.performed_looking import (
+    LookingEngine,
     look_at_told_steps,
     performed_of_study,
     wait_seconds,
@@ -75,9 +78,8 @@ class Cataloguer:
                 if each.facts and not each.own and not each.instance.prior
             }
         )
-        for uid in touched:
-            self.engine.look_at_study_in(uid, wait_seconds(self.settings, self.database, uid))
-        studies.record(self.database, batch)
+        waits = {uid: wait_seconds(self.settings, self.database, uid) for uid in touched}
+        tell_and_record(self.engine, waits, lambda: studies.record(self.database, batch))
         for uid in touched:
             self._hurry_if_complete(uid)
         return len(batch)
@@ -130,6 +132,38 @@ class Cataloguer:
         self.falls.begin(instance.row)
         with self.stored.as_file(instance.key) as path:
             return inspect(path)
+
+
+def tell_and_record(
+    engine: LookingEngine,
+    waits: Mapping[str, float],
+    record: Callable[[], None],
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Have studies looked at, and record what has come of them, in this order.
+
+    A batch may take longer than a study waits, with a hundred studies or on a busy
+    machine. Such a study was looked at too early, so it is looked at once more.
+
+    Parameters
+    ----------
+    engine : LookingEngine
+    waits : mapping
+        In how many seconds each study is to be looked at, by Study Instance UID.
+    record : callable
+        Writes the rows.
+    clock : callable
+        Gives seconds that never go back.
+    """
+    told = {}
+    for uid, wait in waits.items():
+        told[uid] = clock()
+        engine.look_at_study_in(uid, wait)
+    record()
+    recorded = clock()
+    for uid, wait in waits.items():
+        if recorded - told[uid] >= wait:
+            engine.look_at_study_in(uid, wait)
 
 
 class FallsWhileReading:

@@ -13,8 +13,8 @@ import structlog
 from dicom_nodes.network.archive_query import SentQuery
 from processing.measurement import (
     Analysis,
-    PermanentFault,
     Status,
+    TransientFault,
     analysis_as_json,
     analysis_from_json,
     marks_from_json,
@@ -235,7 +235,8 @@ class Steps:
     def _study(self, study_instance_uid: str) -> studies.KnownStudy:
         study = studies.known_study(self.database, study_instance_uid)
         if study is None:
-            raise PermanentFault(f"study {study_instance_uid} is not in the catalogue")
+            # It is told of before its rows are there; see `cataloguing.tell_and_record`.
+            raise TransientFault(f"study {study_instance_uid} is not in the catalogue yet")
         return study
 
     def _former_result(

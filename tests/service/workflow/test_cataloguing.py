@@ -8,7 +8,7 @@ from typing import Any
 from dicom_nodes.objects.header import InstanceHeader
 from processing.inputs import Expression, View
 from service.analyses import facts_for_analyses
-from service.workflow.cataloguing import FallsWhileReading
+from service.workflow.cataloguing import FallsWhileReading, tell_and_record
 
 
 def test_an_instance_that_ends_the_program_each_time_is_given_up(tmp_path: Path) -> None:
@@ -59,3 +59,38 @@ def test_facts_of_a_photograph_are_its_view_and_its_expression() -> None:
 def test_facts_of_a_reviewers_report_are_the_photographs_it_edits() -> None:
     facts = facts_for_analyses(_header(edited_photographs=("1.2", "1.3")))
     assert facts["edited_photographs"] == ["1.2", "1.3"]
+
+
+class Told:
+    """An engine and a clock: to tell the engine takes 2 s, to record 3 s."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.events: list[str] = []
+
+    def look_at_study_in(self, study_instance_uid: str, seconds: float) -> None:
+        self.events.append(f"{study_instance_uid} in {seconds:g} s")
+        self.seconds += 2
+
+    def record(self) -> None:
+        self.events.append("recorded")
+        self.seconds += 3
+
+    def clock(self) -> float:
+        return self.seconds
+
+
+def test_the_engine_is_told_before_the_rows_are_there() -> None:
+    told = Told()
+    tell_and_record(told, {"1.2": 30, "1.3": 900}, told.record, told.clock)
+    assert told.events == ["1.2 in 30 s", "1.3 in 900 s", "recorded"]
+
+
+def test_a_study_that_was_looked_at_before_its_rows_were_there_is_looked_at_again() -> None:
+    told = Told()
+    tell_and_record(told, {"1.2": 6, "1.3": 6, "1.4": 1}, told.record, told.clock)
+    # The rows were there after 9, 7 and 5 s.
+    assert told.events[3:] == ["recorded", "1.2 in 6 s", "1.3 in 6 s", "1.4 in 1 s"]
+    told = Told()
+    tell_and_record(told, {"1.2": 8, "1.3": 4}, told.record, told.clock)
+    assert told.events[2:] == ["recorded", "1.3 in 4 s"]
