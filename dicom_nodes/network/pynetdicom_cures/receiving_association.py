@@ -131,12 +131,13 @@ class ReceivingAssociation(ConversingAssociation):
         if refused is not None:
             self._reject(refused)
             return False
+        # Before the answer: who is answered first has been idle longest.
+        self._idle_since = time.monotonic()
         self._associated = True
         self.acceptor.supported_contexts = server.contexts_for(
             request.presentation_context_definition_list, self.calling_ae_title
         )
         self.acse.negotiate_association()
-        self._idle_since = time.monotonic()
         self._connection.end_negotiation()
         return bool(self.is_established)
 

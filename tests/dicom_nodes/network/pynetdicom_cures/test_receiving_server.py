@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dicom_nodes.network.pynetdicom_cures import receiving_server
 from dicom_nodes.network.pynetdicom_cures.receiving_server import IDLE_SECONDS
 from dicom_nodes.network.pynetdicom_cures.requesting_entity import RequestingEntity
 from dicom_nodes.network.storage_scp import start_listening
@@ -53,6 +54,22 @@ def test_an_idle_association_of_who_has_most_gives_way_when_every_place_is_taken
             assert late.echo() == 0x0000
             assert longest_idle.ended()
             assert [each.echo() for each in (second, third, other)] == [0, 0, 0]
+
+
+def test_a_machine_that_paused_while_it_waited_for_room_looks_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiving_server, "_ROOM_SECONDS", 0)
+    with (
+        listening(tmp_path, maximum_associations=2, maximum_associations_per_peer=2) as node,
+        connect_from("127.0.0.2", node.port) as one,
+        connect_from("127.0.0.2", node.port) as other,
+    ):
+        for each in (one, other):
+            assert each.associate(ECHO)[0] == A_ASSOCIATE_AC
+        time.sleep(IDLE_SECONDS)
+        with connect(node.port) as late:
+            assert late.associate(ECHO)[0] == A_ASSOCIATE_AC
 
 
 def test_nobody_gives_way_where_each_peer_has_one(tmp_path: Path) -> None:
