@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from dicom_nodes.network.storage_commitment_scp import storage_commitment
-from service.catalogue.database import Database, migrate, open_database
+from service.catalogue.database import Database
 from service.catalogue.result_commitments import commitments_of
 from service.catalogue.stored_bytes import LocalBytes
 from service.commitment import Commitments
@@ -19,6 +19,7 @@ from service.workflow.delivery import DeliveryState
 from tests.dicom_nodes.network.instances import STUDY
 from tests.dicom_nodes.network.listening import listening
 from tests.durability.node import Node, wait_until
+from tests.migrated import empty_catalogue
 from tests.peers import samples
 from tests.peers.samples import written
 from tests.service.workflow.result_to_deliver import Desk, result_to_deliver
@@ -28,11 +29,8 @@ pytestmark = pytest.mark.peer
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    settings = Settings(data_folder=tmp_path / "data")
-    migrate(settings)
-    opened = open_database(settings)
-    yield opened
-    opened.close()
+    with empty_catalogue(Settings(data_folder=tmp_path / "data")) as opened:
+        yield opened
 
 
 def desk_beside(pacs: OrthancServer, tmp_path: Path, database: Database, **choices: float) -> Desk:

@@ -14,10 +14,11 @@ import pytest
 
 from dicom_nodes.network.mpps_scp import StepState, performed_step_service
 from dicom_nodes.network.storage_scp import Listener, start_listening
-from service.catalogue.database import Database, migrate, open_database
+from service.catalogue.database import Database
 from service.catalogue.performed_steps import KeptSteps, steps_of_studies
 from service.settings import Settings
 from tests.dicom_nodes.network.listening import Node
+from tests.migrated import empty_catalogue
 from tests.peers.programs import required
 
 PACKAGE = "dcmjs-dimse@0.3.3"
@@ -46,11 +47,8 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    settings = Settings(data_folder=tmp_path / "data")
-    migrate(settings)
-    opened = open_database(settings)
-    yield opened
-    opened.close()
+    with empty_catalogue(Settings(data_folder=tmp_path / "data")) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from service.catalogue.database import Database, migrate, open_database
+from service.catalogue.database import Database
 from service.catalogue.stored_bytes import LocalBytes, StoredBytes, open_stored_bytes
 from service.settings import Settings, StorageSettings
+from tests.migrated import empty_catalogue
 
 
 @pytest.fixture
@@ -17,10 +18,8 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def database(settings: Settings) -> Iterator[Database]:
-    migrate(settings)
-    opened = open_database(settings)
-    yield opened
-    opened.close()
+    with empty_catalogue(settings) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -18,11 +18,12 @@ from dicom_nodes.network.storage_commitment import (
 from processing.measurement import PermanentFault, RejectedInput, TransientFault
 from service.catalogue import commitment_requests, result_commitments, results
 from service.catalogue.arrivals import Received, Register
-from service.catalogue.database import Database, migrate, open_database
+from service.catalogue.database import Database
 from service.catalogue.models import Patient, Study
 from service.catalogue.stored_bytes import LocalBytes
 from service.commitment import Commitments
 from service.settings import ApplicationEntity, Settings
+from tests.migrated import empty_catalogue
 
 PHOTOGRAPH = "1.2.840.10008.5.1.4.1.1.77.1.4"
 MR = "1.2.840.10008.5.1.4.1.1.4"
@@ -32,11 +33,9 @@ CAMERA = ApplicationEntity(name="camera", ae_title="CAMERA", address="127.0.0.1"
 @pytest.fixture
 def book(settings: Settings) -> Iterator[Commitments]:
     settings = settings.model_copy(update={"peers": (CAMERA,)})
-    migrate(settings)
-    database = open_database(settings)
     stored = LocalBytes(settings.data_folder.absolute())
-    yield Commitments(settings, database, stored)
-    database.close()
+    with empty_catalogue(settings) as database:
+        yield Commitments(settings, database, stored)
 
 
 def hold(book: Commitments, uid: str) -> Path:

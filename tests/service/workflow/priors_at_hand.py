@@ -16,13 +16,14 @@ from dicom_nodes.objects.header import InstanceHeader, read_header
 from service.analyses import facts_for_analyses
 from service.audit.questions import QuestionAudit
 from service.catalogue import studies
-from service.catalogue.database import Database, migrate, open_database
+from service.catalogue.database import Database
 from service.catalogue.stored_bytes import StoredBytes, open_stored_bytes
 from service.prior_gate import PriorGate
 from service.receive import Reception, reception_of
 from service.settings import PriorSettings, PriorSource, Settings, StorageSettings, WebPriorSource
 from service.workflow.fetching_priors import PriorFetching
 from tests.dicom_nodes.network.instances import write_instance
+from tests.migrated import empty_catalogue
 from tests.service.audit.watched_trail import WatchedTrail
 
 PHOTOGRAPH = "1.2.840.10008.5.1.4.1.1.77.1.4"
@@ -162,12 +163,12 @@ def _facts(header: InstanceHeader) -> studies.StudyFacts:
 def fetching_node(folder: Path) -> Iterator[FetchingNode]:
     """A node without a source yet; see `FetchingNode.with_source`."""
     settings = Settings(data_folder=folder, storage=StorageSettings(reserve_bytes=0))
-    migrate(settings)
-    database = open_database(settings)
     stored = open_stored_bytes(settings)
-    with reception_of(settings, "test", database, stored) as reception:
+    with (
+        empty_catalogue(settings) as database,
+        reception_of(settings, "test", database, stored) as reception,
+    ):
         yield FetchingNode(settings, database, stored, reception)
-    database.close()
 
 
 @contextmanager

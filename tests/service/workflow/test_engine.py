@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from processing.measurement import PermanentFault, TransientFault
-from service.catalogue.database import migrate
 from service.settings import CompletionSettings, DeliverySettings, Settings
 from service.workflow import engine
 from service.workflow.delivery import DeliveryState
 from service.workflow.engine import EngineClient
+from tests.service.workflow.launched_engine import launched_engine, wait_for
 
 
 @dataclass(slots=True)
@@ -76,20 +76,8 @@ def client(settings: Settings, steps: RememberingSteps) -> Iterator[EngineClient
             "delivery": DeliverySettings(first_retry_seconds=0.2, longest_retry_seconds=0.4),
         }
     )
-    migrate(settings)
-    engine.migrate_engine(settings)
-    engine.launch(settings, "slot", steps)
-    opened = EngineClient(settings)
-    yield opened
-    opened.close()
-    engine.stop()
-
-
-def wait_for(condition: Any, seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
+    with launched_engine(settings, steps) as opened:
+        yield opened
 
 
 def test_a_study_goes_its_whole_way_once(client: EngineClient, steps: RememberingSteps) -> None:

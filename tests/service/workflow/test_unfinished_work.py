@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,11 +10,11 @@ from typing import Any
 import pytest
 
 from processing.measurement import PermanentFault, TransientFault
-from service.catalogue.database import migrate
 from service.settings import DeliverySettings, Settings
 from service.workflow import engine
 from service.workflow.delivery import DeliveryState
 from service.workflow.engine import EngineClient, WorkState
+from tests.service.workflow.launched_engine import launched_engine, wait_for
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=1)
 AWAY = {"state": DeliveryState.WAITING, "reason": "connection refused"}
@@ -65,20 +64,8 @@ def client(settings: Settings, steps: DeliveringSteps) -> Iterator[EngineClient]
     settings = settings.model_copy(
         update={"delivery": DeliverySettings(first_retry_seconds=0.2, longest_retry_seconds=30)}
     )
-    migrate(settings)
-    engine.migrate_engine(settings)
-    engine.launch(settings, "slot", steps)
-    opened = EngineClient(settings)
-    yield opened
-    opened.close()
-    engine.stop()
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
+    with launched_engine(settings, steps) as opened:
+        yield opened
 
 
 def states(client: EngineClient) -> list[tuple[str, str, str | None]]:
