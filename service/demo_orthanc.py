@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from random import SystemRandom
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -27,6 +28,8 @@ LOOPBACK: Final = "127.0.0.1"
 WORKLIST_PLUGIN: Final = "/usr/share/orthanc/plugins/libModalityWorklists.so"
 SITE_FOLDER: Final = Path(__file__).resolve().parents[1] / "deploy" / "orthanc"
 
+# Below those that Linux gives to clients (net.ipv4.ip_local_port_range).
+_PORTS: Final = range(20_000, 32_768)
 _START_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 20.0
 _ANSWER_SECONDS: Final = 60.0
@@ -45,16 +48,26 @@ class Modality:
 def free_ports(count: int) -> tuple[int, ...]:
     """TCP ports of the loopback interface that nobody listens on, all different.
 
-    They are free when this returns; nothing keeps them free.
+    They are free when this returns, and no connection takes them: the system gives
+    other ones to clients. Nothing else keeps them free.
+
+    Raises
+    ------
+    TransientFault
+        If there are not so many.
     """
-    sockets = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind((LOOPBACK, 0))
-        return tuple(each.getsockname()[1] for each in sockets)
-    finally:
-        for each in sockets:
-            each.close()
+    free: list[int] = []
+    # Of the system's own randomness: a seed would give the same ports to two processes.
+    for port in SystemRandom().sample(_PORTS, len(_PORTS)):
+        if len(free) == count:
+            return tuple(free)
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+        free.append(port)
+    raise TransientFault(f"there are no {count} free TCP ports; try again")
 
 
 def orthanc_program() -> str:
