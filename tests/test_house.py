@@ -166,24 +166,33 @@ FORBIDDEN = {
 }
 
 
-@pytest.mark.parametrize("planted", FORBIDDEN)
-def test_an_import_against_the_house_is_found(planted: str, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def linted(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+    """What import-linter says of a house in which every forbidden import is planted."""
+    house = tmp_path_factory.mktemp("house")
     for package in ("service", "dicom_nodes", "processing"):
         shutil.copytree(
-            REPOSITORY / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__")
+            REPOSITORY / package, house / package, ignore=shutil.ignore_patterns("__pycache__")
         )
-    shutil.copy(REPOSITORY / "pyproject.toml", tmp_path)
-    (tmp_path / planted).write_text(FORBIDDEN[planted] + "\n")
+    shutil.copy(REPOSITORY / "pyproject.toml", house)
+    for planted, line in FORBIDDEN.items():
+        (house / planted).write_text(line + "\n")
     linter = shutil.which("lint-imports", path=str(Path(sys.executable).parent))
     assert linter is not None
-    done = subprocess.run(
+    return subprocess.run(
         [linter, "--no-cache"],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(tmp_path), "PATH": ""},
+        cwd=house,
+        env={"PYTHONPATH": str(house), "PATH": ""},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+@pytest.mark.parametrize("planted", FORBIDDEN)
+def test_an_import_against_the_house_is_found(
+    planted: str, linted: subprocess.CompletedProcess[str]
+) -> None:
     module = planted.removesuffix(".py").replace("/", ".")
-    assert done.returncode == 1
-    assert f"{module} -> {FORBIDDEN[planted].removeprefix('import ')}" in done.stdout
+    assert linted.returncode == 1
+    assert f"{module} -> {FORBIDDEN[planted].removeprefix('import ')}" in linted.stdout
