@@ -6,26 +6,30 @@ from dicom_nodes.network.peer import Peer
 from dicom_nodes.network.tls import ClientTLS
 from processing.measurement import PermanentFault
 from service.local_address import reachable_address
-from service.settings import ApplicationEntity, Destination, Settings
+from service.settings import ApplicationEntity, Destination, DestinationTLS, Settings
+
+
+def client_tls_of(tls: DestinationTLS | None) -> ClientTLS | None:
+    """How a peer is called by TLS; None for one that is called without."""
+    if tls is None:
+        return None
+    return ClientTLS(
+        authorities=tls.authorities,
+        certificate=tls.certificate,
+        private_key=tls.private_key,
+        check_name=tls.check_name,
+    )
 
 
 def peer_of(entity: ApplicationEntity, own_ae_title: str) -> Peer:
     """An application entity as a peer that is called as `own_ae_title`."""
-    tls = entity.tls
     return Peer(
         name=entity.name,
         ae_title=entity.ae_title,
         address=entity.address,
         port=entity.port,
         own_ae_title=own_ae_title,
-        tls=None
-        if tls is None
-        else ClientTLS(
-            authorities=tls.authorities,
-            certificate=tls.certificate,
-            private_key=tls.private_key,
-            check_name=tls.check_name,
-        ),
+        tls=client_tls_of(entity.tls),
     )
 
 

@@ -71,6 +71,28 @@ def echoscu(
     return run(program, "-aet", calling, "-aec", called, LOOPBACK, str(port))
 
 
+def serving(
+    command: Sequence[str | Path | int], port: int, ae_title: str
+) -> subprocess.Popen[bytes]:
+    """Start a program that listens, and return when it answers a C-ECHO."""
+    process = subprocess.Popen(
+        [str(each) for each in command],
+        env={**os.environ, **NO_DELAY},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # some fork for each association
+    )
+    deadline = time.monotonic() + 60
+    while echoscu(port, called=ae_title).returncode != 0:
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            process.wait()
+            raise RuntimeError(f"{command[0]} does not listen on port {port}")
+        time.sleep(0.02)
+    return process
+
+
 @dataclass(slots=True)
 class StoreSCP:
     """A DCMTK storescp, an archive that only stores.
@@ -91,19 +113,10 @@ class StoreSCP:
         """Start it and return when it listens."""
         program = required("/usr/bin/storescp", "dcmtk")
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.process = subprocess.Popen(
-            [program, "--fork", "+xa", "-pm", "-aet", self.ae_title, *self.options,
-             "-od", str(self.folder), str(self.port)],
-            env={**os.environ, **NO_DELAY},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        deadline = time.monotonic() + 20
-        while echoscu(self.port, called=self.ae_title).returncode != 0:
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"storescp does not listen on port {self.port}")
-            time.sleep(0.02)
+        options = ("--fork", "+xa", "-pm", "-aet", self.ae_title, *self.options)
+        self.process = serving(
+            (program, *options, "-od", self.folder, self.port), self.port, self.ae_title
+        )
 
     def stop(self) -> None:
         """End it; what it stored stays."""
@@ -162,20 +175,7 @@ class QueryRetrieveSCP:
                 ]
             )
         )
-        self.process = subprocess.Popen(
-            [program, "-c", str(configuration)],
-            env={**os.environ, **NO_DELAY},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # it forks for each association
-        )
-        deadline = time.monotonic() + 60
-        while echoscu(self.dicom_port, called=self.ae_title).returncode != 0:
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                self.stop()
-                raise RuntimeError(f"dcmqrscp does not listen on port {self.dicom_port}")
-            time.sleep(0.02)
+        self.process = serving((program, "-c", configuration), self.dicom_port, self.ae_title)
 
     def stop(self) -> None:
         """End it; what it stored stays."""

@@ -14,30 +14,26 @@ import httpx
 import pytest
 from pydicom import Dataset, dcmread
 
-from dicom_nodes.network.worklist_scu import ScheduledStep
 from service.demo_orthanc import OrthancServer
 from tests.durability.node import Node, wait_until
 from tests.durability.studies import SentStudy, renewed, write_phantom
 from tests.peers import validators
 from tests.peers.programs import storescu
-from tests.peers.worklists import WorklistServer, new_wlmscpfs, worklist_dataset, write_worklist
+from tests.peers.worklists import (
+    SCHEDULED,
+    WorklistServer,
+    new_wlmscpfs,
+    worklist_dataset,
+    write_worklist,
+)
 
 SR = "1.2.840.10008.5.1.4.1.1.88.34"
 TODAY = date.today().strftime("%Y%m%d")  # noqa: DTZ011 - a worklist's days are local ones
-STEP = ScheduledStep(
+STEP = replace(
+    SCHEDULED,
     study_instance_uid="1.2.826.0.1.3680043.8.498.99",
-    step_id="S1",
-    patient_id="P1",
-    patient_name="Wang^XiaoDong=王^小东",
-    birth_date="19800102",
-    sex="M",
-    accession_number="A1",
     referring_physician_name="Li^Ming=李^明",
-    procedure_id="R1",
     procedure_description="术前面部照相",
-    priority="STAT",
-    modality="XC",
-    station_ae_title="STUDIO1",
     start_date=TODAY,
 )
 OF_ANOTHER = replace(

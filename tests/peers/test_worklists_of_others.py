@@ -12,24 +12,13 @@ from dicom_nodes.network.peer import Peer
 from dicom_nodes.network.worklist_scu import ScheduledStep, WorklistQuery, find_scheduled
 from service.demo_orthanc import WORKLIST_PLUGIN, Modality, OrthancServer, free_ports
 from tests.peers.programs import required
-from tests.peers.worklists import new_wlmscpfs, worklist_dataset, write_worklist
+from tests.peers.worklists import SCHEDULED, new_wlmscpfs, worklist_dataset, write_worklist
 
-CHINESE = ScheduledStep(
-    study_instance_uid="1.2.99",
-    step_id="S1",
-    patient_id="P1",
-    patient_name="Wang^XiaoDong=王^小东",
-    birth_date="19800102",
-    sex="M",
-    accession_number="A1",
+CHINESE = replace(
+    SCHEDULED,
     referring_physician_name="Li^Ming=李^明",
-    procedure_id="R1",
     procedure_description="术前面部照相",
-    priority="STAT",
     step_description="Face",
-    modality="XC",
-    station_ae_title="STUDIO1",
-    start_date="20261121",
     start_time="080000",
 )
 GERMAN = replace(

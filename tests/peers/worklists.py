@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +11,24 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from dicom_nodes.network.worklist_scu import ScheduledStep
 from service.demo_orthanc import free_ports
-from tests.peers.programs import NO_DELAY, echoscu, required
+from tests.peers.programs import required, serving
+
+SCHEDULED = ScheduledStep(
+    study_instance_uid="1.2.99",
+    step_id="S1",
+    patient_id="P1",
+    patient_name="Wang^XiaoDong=王^小东",
+    birth_date="19800102",
+    sex="M",
+    accession_number="A1",
+    procedure_id="R1",
+    procedure_description="Face before operation",
+    priority="STAT",
+    modality="XC",
+    station_ae_title="STUDIO1",
+    start_date="20261121",
+)
+"""A photograph that is ordered."""
 
 
 def worklist_dataset(step: ScheduledStep, character_set: str = "ISO_IR 192") -> Dataset:
@@ -68,18 +83,9 @@ class WorklistServer:
         """Start it and return when it listens."""
         program = required("/usr/bin/wlmscpfs", "dcmtk")
         # Without -csk it drops Specific Character Set from its answers.
-        self.process = subprocess.Popen(
-            [program, "-csk", "-dfp", str(self.folder), str(self.port)],
-            env={**os.environ, **NO_DELAY},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+        self.process = serving(
+            (program, "-csk", "-dfp", self.folder, self.port), self.port, self.ae_title
         )
-        deadline = time.monotonic() + 20
-        while echoscu(self.port, called=self.ae_title).returncode != 0:
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"wlmscpfs does not listen on port {self.port}")
-            time.sleep(0.02)
 
     def stop(self) -> None:
         """End it."""

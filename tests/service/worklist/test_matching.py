@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from dicom_nodes.network.worklist_scu import ScheduledStep
 from service.worklist.matching import ArrivedStudy, By, Match, Outcome, match, same_patient
 from service.worklist.same_patient import PatientIdentity, differences
+from tests.peers.worklists import SCHEDULED
 
 PATIENT = PatientIdentity("P1", "", "Wang^XiaoDong=王^小东", "19800102", "M")
 LOOSE = ArrivedStudy(
@@ -20,21 +21,7 @@ LOOSE = ArrivedStudy(
     stations=("STUDIO1", "CAMERA"),
     modalities=("XC",),
 )
-STEP = ScheduledStep(
-    study_instance_uid="1.2.99",
-    step_id="S1",
-    patient_id="P1",
-    patient_name="WANG^XIAODONG=王^小东",
-    birth_date="19800102",
-    sex="M",
-    accession_number="A1",
-    procedure_id="R1",
-    procedure_description="Face before operation",
-    priority="STAT",
-    modality="XC",
-    station_ae_title="STUDIO1",
-    start_date="20261121",
-)
+STEP = replace(SCHEDULED, patient_name="WANG^XIAODONG=王^小东")
 OTHER = replace(STEP, study_instance_uid="1.2.98", accession_number="A2", procedure_id="R2")
 
 

@@ -25,21 +25,10 @@ from service.workflow.measuring import ANALYSIS_FILE
 from service.workflow.steps import Steps
 from service.worklist.asking import look_again
 from tests.peers.samples import photograph
+from tests.peers.worklists import SCHEDULED
 
-STEP = ScheduledStep(
-    study_instance_uid="1.2.99",
-    step_id="S1",
-    patient_id="P1",
-    patient_name="WANG^XIAODONG=王^小东",
-    birth_date="19800102",
-    accession_number="A1",
-    procedure_id="R1",
-    procedure_description="Face before operation",
-    priority="STAT",
-    modality="XC",
-    station_ae_title="STUDIO1",
-    start_date="20261121",
-)
+# The photograph's patient name is written otherwise, and its sex is another's.
+STEP = replace(SCHEDULED, patient_name="WANG^XIAODONG=王^小东", sex="")
 
 
 @dataclass
