@@ -1,4 +1,4 @@
-"""OHIF as a hospital serves it: its built pages, beside the DICOMweb of an Orthanc.
+"""OHIF as a hospital serves it: its built pages, beside the DICOMweb of a server.
 
 `@ohif/app` on npm holds the built viewer. It is fetched once, into a folder that
 lasts (`OHIF_CACHE`, else one below the user's cache), and checked by its integrity
@@ -65,9 +65,13 @@ def _fetch(app: Path) -> None:
 
 
 @contextmanager
-def served(app: Path, orthanc_url: str, port: int) -> Iterator[str]:
-    """Serve the viewer, and the DICOMweb of an Orthanc beside it; gives the address."""
-    handler = partial(_Pages, app, orthanc_url)
+def served(app: Path, server_url: str, port: int, token: str | None = None) -> Iterator[str]:
+    """Serve the viewer, and the DICOMweb of a server beside it; gives the address.
+
+    The token, where there is one, is put to what the viewer asks, as a hospital's
+    portal does for the people who are logged in there.
+    """
+    handler = partial(_Pages, app, server_url, token)
     with http.server.ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
@@ -86,8 +90,8 @@ class _Pages(http.server.SimpleHTTPRequestHandler):
         ".js": "text/javascript",
     }
 
-    def __init__(self, app: Path, orthanc_url: str, *args: object) -> None:
-        self._app, self._orthanc_url = app, orthanc_url
+    def __init__(self, app: Path, server_url: str, token: str | None, *args: object) -> None:
+        self._app, self._server_url, self._token = app, server_url, token
         super().__init__(*args, directory=str(app))
 
     def log_message(self, *args: object) -> None:
@@ -115,9 +119,11 @@ class _Pages(http.server.SimpleHTTPRequestHandler):
 
     def _pass_on(self, body: bytes | None) -> None:
         headers = {k: v for k, v in self.headers.items() if k.lower() in _PASSED_ON}
-        # Orthanc writes addresses of bulk data by the host it was asked as.
+        # Servers write addresses of bulk data by the host they were asked as.
         headers["Host"] = self.headers.get("Host", "")
-        request = urllib.request.Request(self._orthanc_url + self.path, body, headers)
+        if self._token is not None:
+            headers["Authorization"] = f"Bearer {self._token}"
+        request = urllib.request.Request(self._server_url + self.path, body, headers)
         try:
             with urllib.request.urlopen(request) as answer:
                 kind = answer.headers.get("Content-Type", "")
@@ -136,10 +142,10 @@ class _Pages(http.server.SimpleHTTPRequestHandler):
 def _configuration() -> bytes:
     source = {
         "namespace": "@ohif/extension-default.dataSourcesModule.dicomweb",
-        "sourceName": "orthanc",
+        "sourceName": "archive",
         "configuration": {
-            "friendlyName": "Orthanc",
-            "name": "orthanc",
+            "friendlyName": "Archive",
+            "name": "archive",
             "wadoUriRoot": "/wado",
             "qidoRoot": "/dicom-web",
             "wadoRoot": "/dicom-web",
@@ -158,7 +164,7 @@ def _configuration() -> bytes:
         "extensions": [],
         "modes": [],
         "showStudyList": True,
-        "defaultDataSourceName": "orthanc",
+        "defaultDataSourceName": "archive",
         "maxNumberOfWebWorkers": 2,
         "showWarningMessageForCrossOrigin": False,
         "showCPUFallbackMessage": False,

@@ -6,7 +6,9 @@ import io
 import json
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +18,29 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydicom import dcmread
 
+from dicom_nodes.objects.display_report import write_display_report
+from dicom_nodes.objects.header import read_header
+from dicom_nodes.web.stow_client import store_files
+from dicom_nodes.web.web_peer import WebPeer
+from processing.measurement import Analysis, Mark, Measurement, Status
+from service.catalogue.database import migrate, open_database
+from service.catalogue.results import MadeObject, MadeResult, record_result
+from service.catalogue.stored_bytes import open_stored_bytes
 from service.demo_orthanc import OrthancServer, free_ports
+from service.query_facts import made_facts
+from service.settings import (
+    DicomwebClient,
+    DicomwebSettings,
+    HttpSettings,
+    Settings,
+    StorageSettings,
+)
 from tests.durability.studies import write_phantom
-from tests.peers import ohif
+from tests.peers import ohif, samples
 from tests.peers.programs import required
 from tests.peers.results import written_result
+from tests.service.dicomweb.conftest import WatchedEngine, catalogue_all
+from tests.service.dicomweb.serving import served
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -32,6 +52,7 @@ CANVAS = ".cornerstone-canvas"
 FLAGS = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox")
 # Colours that OHIF gives to a measurement, and to the one that is chosen.
 YELLOW, GREEN = (255, 255, 0), (0, 255, 0)
+TOKEN = "the-token-of-the-viewers"
 TOURS = ("basicViewerTour",)
 INPUTS = {"photograph-symmetry": "photograph.dcm", "surface-symmetry": "scan.dcm"}
 
@@ -67,6 +88,66 @@ def shown(
         for path in (source, *objects.values()):
             pacs.client.upload(path)
         yield Shown(address, objects, source if is_photograph else objects["picture-1"])
+
+
+@pytest.fixture
+def shown_by_node(tmp_path: Path) -> Iterator[Shown]:
+    """A display report that a node made, and the viewer beside the node's own DICOMweb."""
+    source = samples.written(samples.photograph(), tmp_path / "photograph.dcm")
+    report = tmp_path / "display.dcm"
+    photograph = read_header(source)
+    analysis = Analysis(
+        "photograph-symmetry",
+        "1.0.0",
+        Status.MEASURED,
+        inputs=(photograph.sop_instance_uid,),
+        measurements=(Measurement("pair_ratio", 0.9, "1", 0.01, "m", structure="cheilion"),),
+        marks=(Mark("cheilion", ((10.0, 20.0), (30.0, 22.0)), "cheilion", ("pair_ratio",)),),
+    )
+    now = datetime.now(UTC)
+    written = write_display_report(analysis, [source], [], report, key="key", made_at=now)
+    assert written is not None
+    app, (port, viewer_port) = ohif.built_app(), free_ports(2)
+    settings = Settings(
+        data_folder=tmp_path / "data",
+        storage=StorageSettings(reserve_bytes=0),
+        http=HttpSettings(port=port),
+        dicomweb=DicomwebSettings(clients=(DicomwebClient(name="viewers", token=TOKEN),)),
+    )
+    migrate(settings)
+    with (
+        closing(open_database(settings)) as database,
+        served(settings) as url,
+        ohif.served(app, url.removesuffix("/dicom-web"), viewer_port, TOKEN) as address,
+    ):
+        stored = open_stored_bytes(settings)
+        (outcome,) = store_files(WebPeer("node", url, token=TOKEN), [source])
+        assert outcome.accepted
+        catalogue_all(settings, database, stored, WatchedEngine())
+        key = "results/display.dcm"
+        stored.write(key, report.read_bytes())
+        made = MadeObject(
+            written.sop_instance_uid,
+            written.sop_class_uid,
+            written.series_instance_uid,
+            "display",
+            key,
+            made_facts(report),
+        )
+        result = MadeResult(
+            "key",
+            photograph.study_instance_uid,
+            analysis.analysis,
+            analysis.version,
+            "measured",
+            None,
+            analysis.inputs,
+            now,
+            None,
+            (made,),
+        )
+        assert record_result(database, result)
+        yield Shown(address, {"display": report}, source)
 
 
 @pytest.fixture(scope="module")
@@ -160,3 +241,15 @@ def test_a_viewport_without_a_picture_is_told_from_one_with(
     assert difference(seen, shown.image) > 40
     assert drawn_pixels(seen) == 0
     assert said(page) == []
+
+
+def test_a_result_is_drawn_straight_from_the_node(
+    shown_by_node: Shown, page: sync_api.Page
+) -> None:
+    open_report(page, shown_by_node, "display")
+    page.locator("svg.svg-layer tspan").first.wait_for(timeout=DRAWN_SECONDS * 1000)
+    page.wait_for_timeout(3000)
+    seen = viewport(page)
+    assert difference(seen, shown_by_node.image) < 10
+    assert drawn_pixels(seen) > 500
+    assert "Ratio of smaller to larger side: 0.90 1" in said(page)
