@@ -5,13 +5,15 @@
 #   make demo    sets up, then shows the whole way with an Orthanc of its own
 #   make test    sets up the peers too, then lints, checks types and runs the fast tests
 #   make test-slow   the tests that take long
+#   make test-container   builds Orthanc and hemiface as containers and passes the main job between them
+#   make wheels  fills deploy/wheels, from which the image is built without a package index
 #   make lint    formatting, lint, types and import contracts alone
 #   make lock    resolves the dependencies anew and writes the lock files (needs uv)
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
-.PHONY: setup run demo test test-slow lint peers lock clean
+.PHONY: setup run demo test test-slow test-container lint peers wheels lock clean
 
 BIN := .venv/bin
 NODE := .venv/node.stamp
@@ -32,6 +34,9 @@ test: lint peers
 test-slow: $(TEST) peers
 	$(BIN)/pytest -m slow
 
+test-container: $(TEST) peers
+	@deploy/test-container
+
 lint: $(TEST)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -40,6 +45,9 @@ lint: $(TEST)
 
 peers:
 	@deploy/setup peers
+
+wheels:
+	@deploy/setup wheels
 
 $(NODE): deploy/setup pyproject.toml requirements.lock face-model.lock
 	@deploy/setup node

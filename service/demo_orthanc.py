@@ -13,7 +13,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import SystemRandom
@@ -25,7 +25,6 @@ import httpx
 from processing.measurement import PermanentFault, TransientFault
 
 LOOPBACK: Final = "127.0.0.1"
-WORKLIST_PLUGIN: Final = "/usr/share/orthanc/plugins/libModalityWorklists.so"
 SITE_FOLDER: Final = Path(__file__).resolve().parents[1] / "deploy" / "orthanc"
 
 # Below those that Linux gives to clients (net.ipv4.ip_local_port_range).
@@ -201,6 +200,8 @@ class OrthancServer:
         Free ports when not given.
     worklist : Path, optional
         A folder whose ``*.wl`` files it serves as a modality worklist.
+    entries : mapping, optional
+        Entries of its configuration that win over those made here.
     """
 
     def __init__(
@@ -213,6 +214,7 @@ class OrthancServer:
         http_port: int | None = None,
         dicom_port: int | None = None,
         worklist: Path | None = None,
+        entries: Mapping[str, Any] | None = None,
     ) -> None:
         free = free_ports(2)
         self.folder = folder.resolve()
@@ -224,6 +226,7 @@ class OrthancServer:
         self._modalities = tuple(modalities)
         self._forward_to = forward_to
         self._worklist = worklist
+        self._entries = dict(entries or {})
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -309,9 +312,6 @@ class OrthancServer:
             # The script knows hemiface by the name that it has in the site's configuration.
             peers[next(iter(configuration["DicomModalities"]))] = self._forward_to
             scripts.append(str(SITE_FOLDER / "hemiface.lua"))
-        if self._worklist is not None:
-            configuration["Plugins"] = [*configuration["Plugins"], WORKLIST_PLUGIN]
-            configuration["Worklists"] = {"Enable": True, "Database": str(self._worklist)}
         return configuration | {
             "StorageDirectory": str(self.folder / "storage"),
             "IndexDirectory": str(self.folder / "storage"),
@@ -320,10 +320,15 @@ class OrthancServer:
             "DicomPort": self.dicom_port,
             "DicomAet": self.ae_title,
             "LuaScripts": scripts,
+            "Worklists": {
+                "Enable": self._worklist is not None,
+                "Database": str(self._worklist or self.folder),
+            },
             "DicomModalities": {
                 name: {"AET": peer.ae_title, "Host": peer.address, "Port": peer.port}
                 for name, peer in peers.items()
             },
+            **self._entries,
         }
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from dicom_nodes.network.peer import Peer
 from dicom_nodes.network.worklist_scu import ScheduledStep, WorklistQuery, find_scheduled
-from service.demo_orthanc import WORKLIST_PLUGIN, Modality, OrthancServer, free_ports
+from service.demo_orthanc import Modality, OrthancServer, free_ports
 from tests.peers.programs import required
 from tests.peers.worklists import SCHEDULED, new_wlmscpfs, worklist_dataset, write_worklist
 
@@ -59,7 +59,7 @@ def ris(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         yield peer("RIS", server.port)
         server.stop()
         return
-    required(WORKLIST_PLUGIN, "orthanc")
+    required("/usr/share/orthanc/plugins/libModalityWorklists.so", "orthanc")
     # Orthanc answers the worklist query of peers that it knows.
     node = Modality("hemiface", "HEMIFACE", free_ports(1)[0])
     with OrthancServer(folder / "orthanc", modalities=[node], worklist=folder / "RIS") as orthanc:
