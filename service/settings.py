@@ -310,19 +310,28 @@ StepLabel = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
 class StepSource(ApplicationEntity):
-    """A peer whose Unified Procedure Steps the node performs: those of one worklist."""
+    """A peer whose Unified Procedure Steps the node performs: those of one worklist.
+
+    With `subscribe` it is asked to report on them to the node's port.
+    """
 
     worklist_label: StepLabel
+    subscribe: bool = False
 
 
 class WebStepSource(Table):
-    """A UPS-RS server whose Unified Procedure Steps the node performs: those of one worklist."""
+    """A UPS-RS server whose Unified Procedure Steps the node performs: those of one worklist.
+
+    With `subscribe` the node opens a channel on which the server reports on them.
+    """
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\w .-]+$")]
     url: Annotated[str, StringConstraints(pattern=r"^https?://")]
     token: str | None = Field(default=None, repr=False)
     authorities: Path | None = None
     worklist_label: StepLabel
+    subscribe: bool = False
+    events_url: Annotated[str, StringConstraints(pattern=r"^wss?://")] | None = None
 
 
 class ProcedureStepSettings(Table):

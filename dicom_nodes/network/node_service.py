@@ -39,6 +39,8 @@ class NodeService:
     peer_may_be_scp : bool
         Whether a peer may open the association in order to report to the node,
         which then is the SCU (PS3.7, annex D.3.3.4).
+    is_user : bool
+        Whether the node is only the SCU, to which peers report as SCP.
     stores_on_same_association : frozenset of str
         Those of `sop_classes` for which the node sends instances to the requestor on
         the association that this opened; a peer that proposes one of them may
@@ -50,6 +52,7 @@ class NodeService:
     handlers: Mapping[evt.InterventionEvent, Handler] = field(default_factory=dict)
     conversations: Mapping[type, Conversation] = field(default_factory=dict)
     peer_may_be_scp: bool = False
+    is_user: bool = False
     stores_on_same_association: frozenset[str] = frozenset()
 
 

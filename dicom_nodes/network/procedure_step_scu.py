@@ -15,19 +15,25 @@ from dicom_nodes.network.peer import Peer, association_with
 from dicom_nodes.network.procedure_step_source import StepConflict
 from dicom_nodes.objects.header import is_valid_uid
 from dicom_nodes.objects.procedure_step import (
+    ALL_STEPS,
+    FILTERED_STEPS,
     PROCEDURE_STEP_PULL,
     PROCEDURE_STEP_PUSH,
+    PROCEDURE_STEP_WATCH,
     ProcedureStep,
     procedure_step_of,
     step_keys,
+    subscription,
 )
 from processing.measurement import PermanentFault, TransientFault
 
 _MOST_STEPS: Final = 1000
 _CHANGE_STATE: Final = 1
+_SUBSCRIBE: Final = 3
 _PENDING: Final = (0xFF00, 0xFF01)
 _SUCCESS: Final = 0x0000
 _DUPLICATE: Final = 0x0111
+_NOT_MANAGED: Final = 0xC307
 # Created or set with modifications, or in the requested state already.
 _WARNINGS: Final = frozenset((0xB300, 0xB301, 0xB304, 0xB306, 0x0001, 0x0116))
 # Not to be updated any more, wrong transaction, in progress, not scheduled anew, final
@@ -94,6 +100,26 @@ class DimseStepSource:
         code = self._code(status, "N-CREATE")
         if code != _DUPLICATE:
             self._check(code, "N-CREATE")
+
+    def subscribe(self, receiving_ae_title: str, worklist_label: str) -> None:
+        """N-ACTION Subscribe to Receive UPS Event Reports (PS3.4, section CC.2.3).
+
+        To the steps of a worklist, or to all where the manager has no filtered
+        subscription. May be done again.
+        """
+        asked = subscription(receiving_ae_title, worklist_label)
+        with self._association(PROCEDURE_STEP_WATCH) as association:
+            code = self._subscribe(association, asked, FILTERED_STEPS)
+            if code == _NOT_MANAGED:
+                del asked.WorklistLabel
+                code = self._subscribe(association, asked, ALL_STEPS)
+        self._check(code, "N-ACTION")
+
+    def _subscribe(self, association: Association, asked: Dataset, instance_uid: str) -> int:
+        status, _ = association.send_n_action(
+            asked, _SUBSCRIBE, PROCEDURE_STEP_PUSH, instance_uid, meta_uid=PROCEDURE_STEP_WATCH
+        )
+        return self._code(status, "N-ACTION")
 
     @contextmanager
     def _association(self, sop_class_uid: str) -> Iterator[Association]:

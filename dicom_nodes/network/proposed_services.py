@@ -18,7 +18,12 @@ from dicom_nodes.network.worklist_scu import (
     WorklistQuery,
     worklist_identifier,
 )
-from dicom_nodes.objects.procedure_step import PROCEDURE_STEP_PULL, PROCEDURE_STEP_PUSH, step_keys
+from dicom_nodes.objects.procedure_step import (
+    PROCEDURE_STEP_PULL,
+    PROCEDURE_STEP_PUSH,
+    PROCEDURE_STEP_WATCH,
+    step_keys,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +80,9 @@ PROPOSED: Final = (
     ProposedService(
         "Unified Procedure Step",
         "annex CC",
-        (PROCEDURE_STEP_PULL, PROCEDURE_STEP_PUSH),
-        "to find, claim and perform steps, and to ask for the review of a result",
+        (PROCEDURE_STEP_PULL, PROCEDURE_STEP_PUSH, PROCEDURE_STEP_WATCH),
+        "to find, claim and perform steps, to ask for the review of a result, and to subscribe "
+        "to reports on steps",
     ),
 )
 """All but storage, whose SOP classes and transfer syntaxes are those of the files to send."""

@@ -19,6 +19,19 @@ from pynetdicom.dimse_primitives import N_EVENT_REPORT
 from pynetdicom.dsutils import encode
 from pynetdicom.presentation import build_context
 
+from dicom_nodes.network.n_service_answers import (
+    INVALID_ARGUMENT,
+    NO_SUCH_ACTION,
+    NO_SUCH_EVENT_TYPE,
+    NO_SUCH_INSTANCE,
+    NOT_AUTHORIZED,
+    OUT_OF_RESOURCES,
+    PROCESSING_FAILURE,
+    SUCCESS,
+    answered,
+    calling_ae_title,
+    refused,
+)
 from dicom_nodes.network.node_service import NodeService
 from dicom_nodes.network.peer import Peer, association_with
 from dicom_nodes.network.pynetdicom_cures.conversing_association import ConversingAssociation
@@ -34,29 +47,21 @@ from dicom_nodes.network.storage_commitment import (
     read_request,
     report_as_data_set,
 )
-from processing.measurement import PermanentFault, RejectedInput, TransientFault
+from processing.measurement import PermanentFault, TransientFault
 
-_SUCCESS: Final = 0x0000
-_PROCESSING_FAILURE: Final = 0x0110
-_NO_SUCH_INSTANCE: Final = 0x0112
-_NO_SUCH_EVENT_TYPE: Final = 0x0113
-_INVALID_ARGUMENT: Final = 0x0115
-_NO_SUCH_ACTION: Final = 0x0123
-_NOT_AUTHORIZED: Final = 0x0124
-_OUT_OF_RESOURCES: Final = 0x0213
+_SERVICE: Final = "storage commitment"
 REQUEST_STATUSES: Final = MappingProxyType(
     {
-        _SUCCESS: "the request is kept, and will be reported on",
-        _NO_SUCH_INSTANCE: "not the well-known SOP instance",
-        _INVALID_ARGUMENT: "no request, or a Transaction UID in use for other instances",
-        _NO_SUCH_ACTION: "the action type is not 1",
-        _NOT_AUTHORIZED: "the calling AE title is no peer in the settings",
-        _OUT_OF_RESOURCES: "the request cannot be kept now",
+        SUCCESS: "the request is kept, and will be reported on",
+        NO_SUCH_INSTANCE: "not the well-known SOP instance",
+        INVALID_ARGUMENT: "no request, or a Transaction UID in use for other instances",
+        NO_SUCH_ACTION: "the action type is not 1",
+        NOT_AUTHORIZED: "the calling AE title is no peer in the settings",
+        OUT_OF_RESOURCES: "the request cannot be kept now",
     }
 )
 """What the statuses of N-ACTION mean here (PS3.4, section J.3.2.2)."""
 _GRACE_SECONDS: Final = 0.5
-_LONGEST_COMMENT: Final = 64  # an LO value, PS3.5 table 6.2-1
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -139,10 +144,10 @@ def check_answer(peer: str, status: int) -> None:
     TransientFault, PermanentFault
         If it was not.
     """
-    if status == _SUCCESS:
+    if status == SUCCESS:
         return
     text = f"{peer} answered the N-EVENT-REPORT with 0x{status:04X}"
-    if status in (_PROCESSING_FAILURE, _OUT_OF_RESOURCES):
+    if status in (PROCESSING_FAILURE, OUT_OF_RESOURCES):
         raise TransientFault(text)
     raise PermanentFault(text)
 
@@ -151,27 +156,29 @@ def answer_report(
     take: Callable[[CommitmentReport, str], None], event: Any
 ) -> tuple[Dataset, None]:
     """Answer an N-EVENT-REPORT; `event` is pynetdicom's ``EVT_N_EVENT_REPORT``."""
-    calling = _calling_ae_title(event)
+    calling = calling_ae_title(event)
     if event.event_type not in (ALL_COMMITTED, FAILURES_EXIST):
-        return _status(calling, _NO_SUCH_EVENT_TYPE, "event type is neither 1 nor 2"), None
-    status = _answer(calling, lambda: take(read_report(lambda: event.event_information), calling))
+        return refused(_SERVICE, calling, NO_SUCH_EVENT_TYPE, "event type is neither 1 nor 2"), None
+    status = answered(
+        _SERVICE, calling, lambda: take(read_report(lambda: event.event_information), calling)
+    )
     return status, None
 
 
 def _answer_action(book: CommitmentBook, event: Any) -> tuple[Dataset, None]:
     """Answer an N-ACTION; `event` is pynetdicom's ``EVT_N_ACTION``."""
-    calling = _calling_ae_title(event)
+    calling = calling_ae_title(event)
     if event.action_type != REQUEST_ACTION:
-        return _status(calling, _NO_SUCH_ACTION, "action type is not 1"), None
+        return refused(_SERVICE, calling, NO_SUCH_ACTION, "action type is not 1"), None
     if event.request.RequestedSOPInstanceUID != STORAGE_COMMITMENT_SOP_INSTANCE:
-        return _status(calling, _NO_SUCH_INSTANCE, "not the well-known SOP instance"), None
+        return refused(_SERVICE, calling, NO_SUCH_INSTANCE, "not the well-known SOP instance"), None
 
     def record() -> None:
         number = book.record(read_request(lambda: event.action_information), calling)
         association, context_id = event.assoc, event.context.context_id
         association.follow_up(lambda: _report_here(book, association, context_id, number))
 
-    return _answer(calling, record), None
+    return answered(_SERVICE, calling, record), None
 
 
 def _report_here(
@@ -217,32 +224,3 @@ def _event_report(
     request.EventTypeID = report.event_type
     request.EventInformation = BytesIO(encoded)
     return request
-
-
-def _answer(calling: str, do: Callable[[], object]) -> Dataset:
-    try:
-        do()
-    except RejectedInput as error:
-        return _status(calling, _INVALID_ARGUMENT, str(error))
-    except PermanentFault as fault:
-        return _status(calling, _NOT_AUTHORIZED, str(fault))
-    except (TransientFault, OSError) as fault:
-        return _status(calling, _OUT_OF_RESOURCES, str(fault))
-    status = Dataset()
-    status.Status = _SUCCESS
-    return status
-
-
-def _status(calling: str, number: int, reason: str) -> Dataset:
-    _LOGGER.warning("storage commitment with %r answered with 0x%04X: %s", calling, number, reason)
-    status = Dataset()
-    status.Status = number
-    status.ErrorComment = reason[:_LONGEST_COMMENT]
-    return status
-
-
-def _calling_ae_title(event: Any) -> str:
-    # On an association that the node opened, the one who reports is the acceptor.
-    association = event.assoc
-    side = association.requestor if association.is_acceptor else association.acceptor
-    return str(side.ae_title or "").strip()

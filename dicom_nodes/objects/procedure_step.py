@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from itertools import groupby
 from typing import Final
 
@@ -23,10 +23,16 @@ from dicom_nodes.objects.header import is_valid_uid
 from processing.measurement import RejectedInput
 
 PROCEDURE_STEP_PUSH: Final = "1.2.840.10008.5.1.4.34.6.1"
+PROCEDURE_STEP_WATCH: Final = "1.2.840.10008.5.1.4.34.6.2"
 PROCEDURE_STEP_PULL: Final = "1.2.840.10008.5.1.4.34.6.3"
+PROCEDURE_STEP_EVENT: Final = "1.2.840.10008.5.1.4.34.6.4"
+# Well-known instances that stand for all steps of a manager, and for a chosen part.
+ALL_STEPS: Final = "1.2.840.10008.5.1.4.34.5"
+FILTERED_STEPS: Final = "1.2.840.10008.5.1.4.34.5.1"
 
 _MOST_INPUTS: Final = 10_000
 _LONGEST_TEXT: Final = 500
+_LONGEST_CODE: Final = 64
 _DISCONTINUED: Final = Code("110513", "DCM", "Discontinued for unspecified reason")
 
 
@@ -67,6 +73,30 @@ class ProcedureStep:
     inputs: tuple[InstanceReference, ...]
 
 
+class EventType(IntEnum):
+    """Event Type IDs of PS3.4, table CC.2.4-1."""
+
+    STATE = 1
+    CANCEL_REQUESTED = 2
+    PROGRESS = 3
+    MANAGER_STATUS = 4
+    ASSIGNED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class StepEvent:
+    """What a manager reports of a step; what it does not tell is empty.
+
+    `reason` and `code` (value, scheme and meaning) are those of a cancel.
+    """
+
+    uid: str
+    event_type: EventType
+    state: str = ""
+    reason: str = ""
+    code: tuple[str, str, str] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class PatientOfStep:
     """Whom a step is about, and under which order."""
@@ -105,6 +135,44 @@ def procedure_step_of(dataset: Dataset, uid: str) -> ProcedureStep:
         raise RejectedInput(
             f"The Unified Procedure Step {uid} cannot be read: correct it at its manager."
         ) from fault
+
+
+def step_event_of(event_type: int, uid: str, attributes: Dataset) -> StepEvent:
+    """Read an event report (PS3.4, section CC.2.4).
+
+    Raises
+    ------
+    RejectedInput
+        If it is of no type that the standard knows, about no step, or cannot be read.
+    """
+    if not is_valid_uid(uid):
+        raise RejectedInput("The report names no valid SOP Instance UID: correct it.")
+    try:
+        with foreign_values():
+            return StepEvent(
+                uid=uid,
+                event_type=EventType(event_type),
+                state=_text(attributes, "ProcedureStepState"),
+                reason=_text(attributes, "ReasonForCancellation"),
+                code=_code(attributes, "ProcedureStepDiscontinuationReasonCodeSequence"),
+            )
+    except FOREIGN_VALUE_FAULTS as fault:
+        raise RejectedInput(
+            f"The report on the Unified Procedure Step {uid} cannot be read: correct it."
+        ) from fault
+
+
+def subscription(receiving_ae_title: str, worklist_label: str | None) -> Dataset:
+    """What subscribes to the reports on all steps, or on those of one worklist.
+
+    See PS3.4, table CC.2.3-1.
+    """
+    asked = Dataset()
+    asked.ReceivingAE = receiving_ae_title
+    asked.DeletionLock = "FALSE"
+    if worklist_label is not None:
+        asked.WorklistLabel = worklist_label
+    return asked
 
 
 def step_keys(worklist_label: str | None) -> Dataset:
@@ -162,12 +230,23 @@ def performed(
     return change
 
 
-def canceled(reason: str, at: datetime) -> Dataset:
-    """Why a step was given up: needed before it can be CANCELED."""
+def canceled(reason: str, at: datetime, code: tuple[str, str, str] | None = None) -> Dataset:
+    """Why a step was given up: needed before it can be CANCELED.
+
+    Parameters
+    ----------
+    reason : str
+    at : datetime
+    code : tuple of str, optional
+        Value, scheme and meaning of the discontinuation reason, where somebody has
+        proposed one (PS3.4, section CC.2.2.3).
+    """
     item = Dataset()
     item.ProcedureStepCancellationDateTime = _moment(at)
     item.ReasonForCancellation = reason[:1024]
-    item.ProcedureStepDiscontinuationReasonCodeSequence = [_coded(_DISCONTINUED)]
+    item.ProcedureStepDiscontinuationReasonCodeSequence = [
+        _coded(_DISCONTINUED if code is None else Code(*code))
+    ]
     change = Dataset()
     change.ProcedureStepProgressInformationSequence = [item]
     return change
@@ -312,3 +391,13 @@ def _uid(dataset: Dataset, keyword: str) -> str:
 def _code_value(dataset: Dataset, keyword: str) -> str:
     items = list(dataset.get(keyword) or ())
     return _text(items[0], "CodeValue") if items else ""
+
+
+def _code(dataset: Dataset, keyword: str) -> tuple[str, str, str] | None:
+    for item in dataset.get(keyword) or ():
+        value, scheme, meaning = (
+            _text(item, each)[:_LONGEST_CODE]
+            for each in ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
+        )
+        return (value[:16], scheme[:16], meaning) if value and scheme else None
+    return None

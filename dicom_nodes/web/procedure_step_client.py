@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import httpx
 from pydicom.dataset import Dataset
@@ -16,7 +17,13 @@ from dicom_nodes.network.procedure_step_source import StepConflict
 from dicom_nodes.network.tls import ClientTLS, client_context
 from dicom_nodes.objects.foreign_values import FOREIGN_VALUE_FAULTS, foreign_values
 from dicom_nodes.objects.header import is_valid_uid
-from dicom_nodes.objects.procedure_step import ProcedureStep, StepState, procedure_step_of
+from dicom_nodes.objects.procedure_step import (
+    ALL_STEPS,
+    FILTERED_STEPS,
+    ProcedureStep,
+    StepState,
+    procedure_step_of,
+)
 from processing.measurement import PermanentFault, TransientFault
 
 _MEDIA_TYPE: Final = "application/dicom+json"
@@ -41,12 +48,16 @@ class WebStepSource:
         Sent as a bearer token (RFC 6750).
     authorities : Path, optional
         Authorities that its certificate is checked with (PEM); the system's otherwise.
+    events_url : str, optional
+        Of the channel of event reports, where the server neither tells it nor has it
+        where the standard has it.
     """
 
     name: str
     url: str
     token: str | None = None
     authorities: Path | None = None
+    events_url: str | None = None
 
     def __str__(self) -> str:
         return f"{self.name} ({self.url})"
@@ -90,6 +101,35 @@ class WebStepSource:
             # Made before, by an attempt whose answer was lost.
             self.get(uid)
 
+    def subscribe(self, receiving_ae_title: str, worklist_label: str) -> str:
+        """Subscribe (section 11.10); gives the URL of the channel of event reports.
+
+        To the steps of a worklist, or to all where the server has no filtered
+        subscription. May be done again.
+        """
+        path = f"/workitems/{{}}/subscribers/{quote(receiving_ae_title, safe='')}"
+        query = {"deletionlock": "false"}
+        filtered = query | {"filter": f"WorklistLabel={worklist_label}"}
+        try:
+            headers, _ = self._exchange("POST", path.format(FILTERED_STEPS), query=filtered)
+        except PermanentFault:
+            headers, _ = self._exchange("POST", path.format(ALL_STEPS), query=query)
+        return self._channel(headers.get("Content-Location", ""), receiving_ae_title)
+
+    def _channel(self, told: str, receiving_ae_title: str) -> str:
+        """The channel as set, as told by the server, or ``/subscribers/`` and the AE title.
+
+        The token is sent to no other host.
+        """
+        if self.events_url is not None:
+            return self.events_url
+        own = httpx.URL(self.url)
+        scheme = "wss" if own.scheme == "https" else "ws"
+        if told.startswith(f"{scheme}://") and _host(told) == own.host:
+            return told
+        name = quote(receiving_ae_title, safe="")
+        return str(own.copy_with(scheme=scheme, path=f"{own.path.rstrip('/')}/subscribers/{name}"))
+
     def _ask(
         self,
         method: str,
@@ -98,6 +138,16 @@ class WebStepSource:
         query: Mapping[str, str] | None = None,
         body: Dataset | None = None,
     ) -> list[Any]:
+        return self._exchange(method, path, query=query, body=body)[1]
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Dataset | None = None,
+    ) -> tuple[httpx.Headers, list[Any]]:
         headers = {"Accept": _MEDIA_TYPE}
         content = None
         if body is not None:
@@ -117,7 +167,7 @@ class WebStepSource:
                 ) as answer,
             ):
                 self._check(answer, method, path)
-                return self._items(answer)
+                return answer.headers, self._items(answer)
         except httpx.TransportError as fault:
             raise TransientFault(f"{self} does not answer: {fault}") from fault
 
@@ -150,6 +200,13 @@ class WebStepSource:
             raise PermanentFault(f"{self} answers with no valid JSON") from fault
         items = found if isinstance(found, list) else [found]
         return [each for each in items if isinstance(each, dict)]
+
+
+def _host(url: str) -> str | None:
+    try:
+        return httpx.URL(url).host
+    except httpx.InvalidURL:
+        return None
 
 
 def _first_value(item: Mapping[str, Any], tag: str) -> str:

@@ -182,7 +182,9 @@ class Prior(Base):
 class ProcedureStepRow(Base):
     """A Unified Procedure Step that the node claims, with the transaction that holds it.
 
-    `inputs` lists study, series, SOP class and instance of each.
+    `inputs` lists study, series, SOP class and instance of each. A cancel that was
+    requested before `begun_at`, the moment when measuring began, calls the step off;
+    `cancel_code` is its coded reason: value, scheme and meaning.
     """
 
     __tablename__ = "procedure_steps"
@@ -195,8 +197,30 @@ class ProcedureStepRow(Base):
     inputs: Mapped[list[list[str]]] = mapped_column(JSON)
     kept_at: Mapped[datetime] = mapped_column(UTCDateTime)
     claimed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    begun_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    cancel_requested_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    cancel_reason: Mapped[str | None] = mapped_column(Text)
+    cancel_code: Mapped[list[str] | None] = mapped_column(JSON)
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     outcome: Mapped[str | None] = mapped_column(Text)
+
+
+class ProcedureStepInput(Base):
+    """An instance that a kept step is about, to find the step by."""
+
+    __tablename__ = "procedure_step_inputs"
+
+    step_row: Mapped[int] = mapped_column(ForeignKey("procedure_steps.id"), primary_key=True)
+    sop_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True, index=True)
+
+
+class StepNotice(Base):
+    """How often a manager of procedure steps has told that one waits."""
+
+    __tablename__ = "step_notices"
+
+    source: Mapped[str] = mapped_column(Text, primary_key=True)
+    times: Mapped[int] = mapped_column(Integer)
 
 
 class Quarantined(Base):

@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from dicom_nodes.objects.procedure_step import InstanceReference
 from service.catalogue.database import Database
-from service.catalogue.models import Instance, ProcedureStepRow
+from service.catalogue.models import Instance, ProcedureStepInput, ProcedureStepRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,9 @@ class KeptStep:
     """A step that the node works on, or has worked on.
 
     It is kept before it is claimed: after a crash the claim is made again with the same
-    transaction. `outcome` says how it ended.
+    transaction. `begun_at` is when measuring began. `cancel_requested_at` is when its
+    manager passed on that it is to be canceled, with the reason and its code (value,
+    scheme, meaning). `outcome` says how it ended.
     """
 
     uid: str
@@ -28,8 +30,17 @@ class KeptStep:
     inputs: tuple[InstanceReference, ...]
     kept_at: datetime
     claimed_at: datetime | None
+    begun_at: datetime | None
+    cancel_requested_at: datetime | None
+    cancel_reason: str | None
+    cancel_code: tuple[str, str, str] | None
     ended_at: datetime | None
     outcome: str | None
+
+    @property
+    def is_called_off(self) -> bool:
+        """Whether the request to cancel came before measuring began."""
+        return self.cancel_requested_at is not None and self.begun_at is None
 
 
 def keep(
@@ -42,7 +53,7 @@ def keep(
     """Keep a step with the transaction that is to claim it; what is kept already stays."""
     insert = sqlite.insert if database.engine.dialect.name == "sqlite" else postgresql.insert
     with database.sessions.begin() as session:
-        session.execute(
+        number = session.scalar(
             insert(ProcedureStepRow)
             .values(
                 uid=uid,
@@ -60,7 +71,13 @@ def keep(
                 kept_at=datetime.now(UTC),
             )
             .on_conflict_do_nothing()
+            .returning(ProcedureStepRow.id)
         )
+        if number is not None:
+            uids = dict.fromkeys(each.sop_instance_uid for each in inputs)
+            session.add_all(
+                ProcedureStepInput(step_row=number, sop_instance_uid=uid) for uid in uids
+            )
     kept = kept_step(database, uid, source)
     assert kept is not None
     return kept
@@ -73,7 +90,7 @@ def kept_step(database: Database, uid: str, source: str) -> KeptStep | None:
     )
     with database.sessions() as session:
         row = session.scalar(query)
-        return None if row is None else _kept(row)
+        return None if row is None else as_kept(row)
 
 
 def mark_claimed(database: Database, kept: KeptStep) -> None:
@@ -94,7 +111,7 @@ def claimed_steps(database: Database) -> list[KeptStep]:
         .order_by(ProcedureStepRow.id)
     )
     with database.sessions() as session:
-        return [_kept(row) for row in session.scalars(query)]
+        return [as_kept(row) for row in session.scalars(query)]
 
 
 def take_priors_for_themselves(database: Database, sop_instance_uids: Sequence[str]) -> None:
@@ -116,7 +133,8 @@ def _update(database: Database, kept: KeptStep, **values: object) -> None:
         )
 
 
-def _kept(row: ProcedureStepRow) -> KeptStep:
+def as_kept(row: ProcedureStepRow) -> KeptStep:
+    """A row as a step."""
     return KeptStep(
         uid=row.uid,
         source=row.source,
@@ -124,6 +142,17 @@ def _kept(row: ProcedureStepRow) -> KeptStep:
         inputs=tuple(InstanceReference(*each) for each in row.inputs),
         kept_at=row.kept_at,
         claimed_at=row.claimed_at,
+        begun_at=row.begun_at,
+        cancel_requested_at=row.cancel_requested_at,
+        cancel_reason=row.cancel_reason,
+        cancel_code=_code(row.cancel_code),
         ended_at=row.ended_at,
         outcome=row.outcome,
     )
+
+
+def _code(kept: Sequence[str] | None) -> tuple[str, str, str] | None:
+    if kept is None:
+        return None
+    value, scheme, meaning = kept
+    return value, scheme, meaning

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from processing.measurement import RejectedInput, Status
+from service.analyses import instance_of
+from service.catalogue import step_events
 from service.catalogue.database import Database
 from service.catalogue.studies import known_study
 from service.settings import Settings
@@ -77,6 +79,7 @@ def run_again(
         elif _is_under_way(state, job.key):
             begun.notes.append(f"{job.analysis} is under way already")
         else:
+            step_events.want_anyway(database, {instance_of(each) for each in job.inputs})
             identifier = engine.analyse_again(
                 study.study_instance_uid, job.analysis, job.inputs, job.key
             )

@@ -44,7 +44,11 @@ def network_overview(node: OfferedNode) -> str:
     provided = {uid: service for service in node.services for uid in service.sop_classes}
     used = {uid for service in PROPOSED for uid in service.sop_classes}
     rows = [
-        (name_of_uid(uid), "yes" if uid in used else "no", _provided(node, provided.get(uid)))
+        (
+            name_of_uid(uid),
+            "yes" if uid in used else _offered(node, provided.get(uid), as_user=True),
+            _offered(node, provided.get(uid), as_user=False),
+        )
         for uid in sorted(provided.keys() | used, key=name_of_uid)
     ]
     storage = ("Storage: SOP classes as in [section 8.2](#82-storage-sop-classes)", "yes", "yes")
@@ -101,7 +105,7 @@ def accepted_services(node: OfferedNode) -> str:
         (
             name_of_uid(each.sop_class_uid),
             each.sop_class_uid,
-            _role(each),
+            "SCU; the peer reports as SCP" if service.is_user else _role(each),
             f"`{service.name}`",
         )
         for service in node.services
@@ -216,8 +220,9 @@ def storage_classes(read: Mapping[str, Collection[str]]) -> str:
     )
 
 
-def _provided(node: OfferedNode, service: NodeService | None) -> str:
-    if service is None:
+def _offered(node: OfferedNode, service: NodeService | None, *, as_user: bool) -> str:
+    """Whether the node takes associations for a service in this role."""
+    if service is None or service.is_user != as_user:
         return "no"
     return "yes, when switched on" if service.name in node.off_by_default else "yes"
 

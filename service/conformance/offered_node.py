@@ -21,7 +21,7 @@ from service.dicomweb.web_node import WebNode
 from service.listening import listen_options
 from service.offered_services import offered_services
 from service.receive import reception_of
-from service.settings import Settings
+from service.settings import ProcedureStepSettings, Settings, StepSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +85,23 @@ def _asked(defaults: Settings, database: Database, stored: StoredBytes) -> Offer
 
 
 def _all_switched_on(settings: Settings) -> Settings:
-    """The settings with `offered` set in every table that has it."""
+    """The settings with `offered` set in every table that has it, and a subscription."""
     tables = {name: getattr(settings, name) for name in Settings.model_fields}
+    manager = StepSource(
+        name="manager",
+        ae_title="MANAGER",
+        address="localhost",
+        port=104,
+        worklist_label="WORKLIST",
+        subscribe=True,
+    )
     return settings.model_copy(
         update={
             name: table.model_copy(update={"offered": True})
             for name, table in tables.items()
             if hasattr(table, "offered")
         }
+        | {"procedure_steps": ProcedureStepSettings(sources=(manager,))}
     )
 
 

@@ -106,7 +106,7 @@ class Steps(Protocol):
         """Ask for the review of a result; gives a state and its reason."""
 
     def read(self, analysis: str, inputs: Sequence[str], key: str) -> str:
-        """Read the inputs; gives the key of the reading."""
+        """Read the inputs; gives the key of the reading, empty when nobody wants it any more."""
 
     def measure(self, analysis: str, inputs: Sequence[str], key: str, reading_key: str) -> str:
         """Measure what was read; gives the moment, in ISO 8601."""
@@ -172,6 +172,11 @@ def perform_step(source: str, uid: str) -> None:
     _enqueue("perform", _DELIVERY_QUEUE, f"perform:{source}:{uid}:0", source, uid, 0)
 
 
+def cancel_step(source: str, uid: str) -> None:
+    """Have a step that was called off looked at now, whatever its next attempt waits for."""
+    _enqueue("perform", _DELIVERY_QUEUE, f"perform:{source}:{uid}:cancel:0", source, uid, 0)
+
+
 def sweep(living: set[str]) -> list[str]:
     """Put back into the queue what slots that are gone had begun; gives the identifiers."""
     abandoned = [
@@ -192,7 +197,7 @@ def _register_workflows(settings: Settings, steps: Steps) -> None:
             _enqueue(
                 "analyse",
                 _ANALYSIS_QUEUE,
-                f"analyse:{job['key']}",
+                _analysis_identifier(job),
                 study_instance_uid,
                 job["analysis"],
                 list(job["inputs"]),
@@ -226,6 +231,8 @@ def _register_workflows(settings: Settings, steps: Steps) -> None:
     @DBOS.workflow(name="analyse")
     def analyse(study_instance_uid: str, analysis: str, inputs: list[str], key: str) -> str:
         reading_key = _step("read", steps.read, analysis, inputs, key)
+        if not reading_key:
+            return "called off: the procedure step that asked for it was canceled"
         made_at = _step("measure", steps.measure, analysis, inputs, key, reading_key)
         is_reported = _step("report", steps.report, study_instance_uid, key, made_at)
         _step("tidy", steps.tidy, key)
@@ -348,6 +355,12 @@ def _enqueue(
     if delay_seconds:
         options["delay_seconds"] = delay_seconds
     DBOS.enqueue_workflow_with_options(options, *arguments)
+
+
+def _analysis_identifier(job: dict[str, Any]) -> str:
+    # Of what was called off the plain identifier is used up; earlier plans name no step.
+    asked_by = job.get("asked_by")
+    return f"analyse:{job['key']}" + (f":{asked_by}" if asked_by else "")
 
 
 def _delivery_identifier(key: str, destination: str, attempt: int) -> str:

@@ -4,6 +4,9 @@ A step is kept with its transaction before it is claimed, so that a crash in bet
 only claims it again. Its inputs are waited for, and fetched where an archive is set;
 with them the study is complete. The step ends when every analysis of its studies has
 its result, and names these as outputs.
+
+A request to cancel that comes before measuring begins is followed. One that comes later
+is not, as PS3.4, section CC.2.2.2, allows: the step goes on, and its progress says so.
 """
 
 from __future__ import annotations
@@ -11,13 +14,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 import structlog
 
 from dicom_nodes.network.procedure_step_source import (
     ProcedureStepSource,
+    StepConflict,
     StepTaken,
     claim,
     finish,
@@ -34,7 +38,7 @@ from dicom_nodes.objects.procedure_step import (
     review_step,
 )
 from processing.measurement import PermanentFault, RejectedInput, TransientFault
-from service.catalogue import priors, procedure_steps, results, studies
+from service.catalogue import priors, procedure_steps, results, step_events, studies
 from service.catalogue.database import Database
 from service.catalogue.performed_steps import catalogued_among
 from service.catalogue.procedure_steps import KeptStep
@@ -44,6 +48,8 @@ from service.step_sources import step_source, worklists
 from service.workflow import completion
 from service.workflow.delivery import DeliveryState
 from service.workflow.retrieving import retrieve
+
+_TOO_LATE: Final = "a cancel was requested after measuring had begun, and is not followed"
 
 log = structlog.get_logger()
 
@@ -70,9 +76,8 @@ class StepPerformer:
             if kept.claimed_at is None:
                 claim(source, uid, kept.transaction_uid)
                 procedure_steps.mark_claimed(self.database, kept)
-                # Read again: the moment of the claim is when the work began.
                 kept = self._kept(source, source_name, uid)
-            return self._perform(source, kept)
+            return self._perform_or_leave(source, kept)
         except StepTaken as taken:
             return _answer(DeliveryState.DELIVERED, f"left: {taken}")
         except TransientFault as fault:
@@ -96,7 +101,21 @@ class StepPerformer:
         transaction_uid = f"2.25.{uuid4().int}"
         return procedure_steps.keep(self.database, uid, source_name, transaction_uid, step.inputs)
 
+    def _perform_or_leave(self, source: ProcedureStepSource, kept: KeptStep) -> dict[str, Any]:
+        """Go on with a claimed step, unless its manager has ended it."""
+        try:
+            return self._perform(source, kept)
+        except StepConflict:
+            state = source.get(kept.uid).state
+            if state not in (StepState.CANCELED, StepState.COMPLETED):
+                raise
+            reason = f"its manager has made it {state}"
+            step_events.request_cancel(self.database, kept.source, kept.uid, reason)
+            return self._ended(kept, reason)
+
     def _perform(self, source: ProcedureStepSource, kept: KeptStep) -> dict[str, Any]:
+        if kept.is_called_off:
+            return self._cancel(source, kept, f"on request: {kept.cancel_reason or 'no reason'}")
         uids = [each.sop_instance_uid for each in kept.inputs]
         procedure_steps.take_priors_for_themselves(self.database, uids)
         missing = self._missing(kept)
@@ -141,6 +160,8 @@ class StepPerformer:
         waited = (datetime.now(UTC) - claimed_at).total_seconds()
         if waited > self.settings.procedure_steps.maximum_seconds:
             return self._cancel(source, kept, f"given up after {waited:.0f} s: {reason}")
+        if kept.cancel_requested_at is not None:
+            reason = f"{reason}; {_TOO_LATE}"
         source.update(kept.uid, kept.transaction_uid, progress(reason, 50))
         return _answer(DeliveryState.WAITING, reason)
 
@@ -149,16 +170,19 @@ class StepPerformer:
     ) -> dict[str, Any]:
         outputs = [each for result in made for each in _objects(result)]
         last = performed(
-            kept.claimed_at or kept.kept_at,
+            kept.begun_at or kept.claimed_at or kept.kept_at,
             datetime.now(UTC),
             self.settings.dicom.ae_title,
             outputs,
         )
         finish(source, kept.uid, kept.transaction_uid, StepState.COMPLETED, last)
-        return self._ended(kept, f"completed with {len(outputs)} objects")
+        outcome = f"completed with {len(outputs)} objects"
+        if kept.cancel_requested_at is not None:
+            outcome = f"{outcome}; {_TOO_LATE}"
+        return self._ended(kept, outcome)
 
     def _cancel(self, source: ProcedureStepSource, kept: KeptStep, reason: str) -> dict[str, Any]:
-        last = canceled(reason, datetime.now(UTC))
+        last = canceled(reason, datetime.now(UTC), kept.cancel_code)
         finish(source, kept.uid, kept.transaction_uid, StepState.CANCELED, last)
         return self._ended(kept, f"canceled: {reason}")
 

@@ -20,7 +20,7 @@ from processing.measurement import (
     marks_from_json,
 )
 from service.analyses import analysis_named, instance_of
-from service.catalogue import results, studies
+from service.catalogue import results, step_events, studies
 from service.catalogue.database import Database
 from service.catalogue.stored_bytes import StoredBytes
 from service.instruments import COMPLETED
@@ -91,7 +91,7 @@ class Steps:
         if is_new:
             COMPLETED.labels(evidence=plan.evidence).inc()
         return {
-            "jobs": [asdict(job) for job in plan.jobs],
+            "jobs": [asdict(job) | {"asked_by": self._asked_by(job)} for job in plan.jobs],
             "urgent": plan.urgent,
             "priors": fetching_priors.analyses_with_priors(self.settings, plan.jobs),
         }
@@ -115,7 +115,12 @@ class Steps:
         return procedure_steps.ask_for_review(self.settings, self.database, key)
 
     def read(self, analysis: str, inputs: Sequence[str], key: str) -> str:
-        """Read the inputs in the measuring child; gives the key of the reading."""
+        """Read the inputs in the measuring child; gives the key of the reading.
+
+        Empty when procedure steps asked for it, and all were called off.
+        """
+        if not step_events.begin(self.database, {instance_of(each) for each in inputs}):
+            return ""
         instances = studies.instance_keys(self.database, inputs)
         reading_key = f"work/{key}/reading.npz"
         failure = self._in_child(ReadTask(analysis, instances, reading_key))
@@ -207,6 +212,11 @@ class Steps:
         return reporting_commitment.report_commitment(
             self.settings, self.database, self.stored, number
         )
+
+    def _asked_by(self, job: completion.Job) -> str | None:
+        """The procedure step that asks for what one before it had called off."""
+        uids = {instance_of(each) for each in job.inputs}
+        return step_events.newest_after_cancel(self.database, uids)
 
     def _in_child(self, task: Task) -> str | None:
         """Carry out a task; None, or why no process survived it."""

@@ -19,6 +19,7 @@ from service.settings import Settings
 from service.workflow import engine
 from service.workflow.measuring_child import MeasuringChild
 from service.workflow.step_looking import look_for_steps
+from service.workflow.step_subscribing import keep_subscribed
 from service.workflow.steps import Steps
 
 _BEAT_SECONDS: Final = 10
@@ -46,9 +47,12 @@ def run_worker(settings: Settings, slot: str, stopped: threading.Event) -> None:
         )
         log.info("worker takes work", slot=slot)
         looking = threading.Thread(
-            target=look_for_steps, args=(settings, engine.perform_step, stopped), daemon=True
+            target=look_for_steps, args=(settings, database, engine, stopped), daemon=True
         )
         looking.start()
+        # One slot of a machine listens for all.
+        if slot.endswith("-0"):
+            keep_subscribed(settings, database, stopped)
         try:
             while not stopped.wait(_BEAT_SECONDS):
                 _look_after(database, slot)

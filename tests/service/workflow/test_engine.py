@@ -10,7 +10,12 @@ from typing import Any
 import pytest
 
 from processing.measurement import PermanentFault, TransientFault
-from service.settings import CompletionSettings, DeliverySettings, Settings
+from service.settings import (
+    CompletionSettings,
+    DeliverySettings,
+    ProcedureStepSettings,
+    Settings,
+)
 from service.workflow import engine
 from service.workflow.delivery import DeliveryState
 from service.workflow.engine import EngineClient
@@ -22,17 +27,21 @@ class RememberingSteps:
     ran: list[tuple[str, str]] = field(default_factory=list)
     outcomes: list[dict[str, str]] = field(default_factory=list)
     faults: list[Exception] = field(default_factory=list)
+    asked_by: str | None = None
+    is_called_off: bool = False
 
     def complete(self, study_instance_uid: str) -> dict[str, Any]:
         self.ran.append(("complete", study_instance_uid))
         job = {"analysis": "a", "inputs": ["1"], "key": study_instance_uid}
+        if self.asked_by is not None:
+            job["asked_by"] = self.asked_by
         return {"jobs": [job], "urgent": study_instance_uid.startswith("urgent")}
 
     def read(self, analysis: str, inputs: Sequence[str], key: str) -> str:
         self.ran.append(("read", key))
         if self.faults:
             raise self.faults.pop(0)
-        return "reading"
+        return "" if self.is_called_off else "reading"
 
     def measure(self, analysis: str, inputs: Sequence[str], key: str, reading_key: str) -> str:
         self.ran.append(("measure", key))
@@ -59,6 +68,10 @@ class RememberingSteps:
         self.ran.append(("confirm", key))
         return {"state": DeliveryState.DELIVERED, "reason": "confirmed"}
 
+    def perform_step(self, source: str, uid: str) -> dict[str, Any]:
+        self.ran.append(("perform", uid))
+        return {"state": DeliveryState.WAITING, "reason": "", "complete": []}
+
     def order_of(self, step: str) -> list[str]:
         return [key for name, key in self.ran if name == step]
 
@@ -73,6 +86,7 @@ def client(settings: Settings, steps: RememberingSteps) -> Iterator[EngineClient
     settings = settings.model_copy(
         update={
             "completion": CompletionSettings(quiet_seconds=1, maximum_seconds=3),
+            "procedure_steps": ProcedureStepSettings(first_retry_seconds=60),
             "delivery": DeliverySettings(first_retry_seconds=0.2, longest_retry_seconds=0.4),
         }
     )
@@ -89,6 +103,33 @@ def test_a_study_goes_its_whole_way_once(client: EngineClient, steps: Rememberin
     wait_for(lambda: len(steps.order_of("complete")) == 2)
     time.sleep(1)
     assert steps.order_of("measure") == ["study"], "the same inputs are measured once"
+
+
+def test_what_was_called_off_is_not_measured_until_another_step_asks_for_it(
+    client: EngineClient, steps: RememberingSteps
+) -> None:
+    steps.is_called_off = True
+    client.look_at_study_in("study", 0.1)
+    wait_for(lambda: [each.state for each in client.work_on("study")] == ["SUCCESS"])
+    (work,) = client.work_on("study")
+    assert work.reason is not None
+    assert work.reason.startswith("called off")
+    steps.is_called_off, steps.asked_by = False, "1.2.3.9"
+    client.look_at_study_in("study", 0.1)
+    wait_for(lambda: steps.order_of("confirm") == ["study"])
+    assert steps.order_of("read") == ["study", "study"]
+    assert steps.order_of("measure") == ["study"]
+
+
+def test_a_step_that_was_called_off_is_looked_at_before_its_next_attempt(
+    client: EngineClient, steps: RememberingSteps
+) -> None:
+    for _ in range(2):
+        engine.perform_step("manager", "1.2.3")
+    wait_for(lambda: steps.order_of("perform") == ["1.2.3"])
+    for _ in range(2):
+        engine.cancel_step("manager", "1.2.3")
+    wait_for(lambda: steps.order_of("perform") == ["1.2.3", "1.2.3"])
 
 
 @pytest.mark.slow

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from dicom_nodes.network.procedure_step_source import claim
 from dicom_nodes.network.storage_scu import send_files
 from dicom_nodes.objects.procedure_step import InstanceReference, PatientOfStep, review_step
 from processing.measurement import Status
-from service.catalogue import procedure_steps, results, studies
+from service.catalogue import procedure_steps, results, step_events, studies
 from service.demo_orthanc import Modality, OrthancServer
 from service.settings import (
     PriorSettings,
@@ -234,22 +235,27 @@ def test_a_step_of_another_worklist_is_not_claimed(
     assert manager.state(UID) == "SCHEDULED"
 
 
-def test_steps_are_looked_for_until_told_to_stop(
-    node: FetchingNode, manager: StepManager, study: EarlierStudy
-) -> None:
-    import threading
+@dataclass
+class FoundSteps:
+    """What is told of steps that were found; stops the looking at the first."""
 
+    stopped: threading.Event = field(default_factory=threading.Event)
+    found: list[tuple[str, str]] = field(default_factory=list)
+
+    def perform_step(self, source: str, uid: str) -> None:
+        self.found.append((source, uid))
+        self.stopped.set()
+
+    def cancel_step(self, source: str, uid: str) -> None:
+        raise AssertionError(f"nobody has called off {uid} of {source}")
+
+
+def test_steps_are_looked_for_until_told_to_stop(node: FetchingNode, study: EarlierStudy) -> None:
     schedule(node, study)
     schedule(node, study, "OTHERS", "1.2.3.2")
-    found: list[tuple[str, str]] = []
-    stopped = threading.Event()
-
-    def perform(source: str, uid: str) -> None:
-        found.append((source, uid))
-        stopped.set()
-
-    look_for_steps(node.settings, perform, stopped)
-    assert found == [("manager", UID)]
+    work = FoundSteps()
+    look_for_steps(node.settings, node.database, work, work.stopped)
+    assert work.found == [("manager", UID)]
 
 
 def test_a_result_asks_for_its_review_once(
@@ -289,3 +295,104 @@ def test_inputs_that_are_not_here_are_fetched_and_measured(
     node.catalogue()
     assert [each.prior for each in node.instances(study)] == [False]
     assert tend(node)["complete"] == [study.study_instance_uid]
+
+
+def request_cancel(node: FetchingNode) -> bool:
+    code = ("110513", "DCM", "Discontinued for unspecified reason")
+    return step_events.request_cancel(node.database, "manager", UID, "wrong patient", code)
+
+
+def test_a_step_is_canceled_on_request_while_its_inputs_are_waited_for(
+    node: FetchingNode, manager: StepManager, study: EarlierStudy
+) -> None:
+    schedule(node, study)
+    tend(node)
+    assert request_cancel(node)
+    assert [each.uid for each in step_events.steps_to_cancel(node.database)] == [UID]
+    assert tend(node)["state"] == DeliveryState.DELIVERED
+    assert manager.state(UID) == "CANCELED"
+    (told,) = manager.steps[UID].ProcedureStepProgressInformationSequence
+    assert told.ReasonForCancellation == "on request: wrong patient"
+    (code,) = told.ProcedureStepDiscontinuationReasonCodeSequence
+    assert (code.CodeValue, code.CodingSchemeDesignator) == ("110513", "DCM")
+    assert step_events.steps_to_cancel(node.database) == []
+
+
+def test_what_was_called_off_is_not_measured(node: FetchingNode, study: EarlierStudy) -> None:
+    schedule(node, study)
+    node.push(study.files[0])
+    tend(node)
+    request_cancel(node)
+    assert not step_events.begin(node.database, study.sop_instance_uids)
+    tend(node)
+    assert not step_events.begin(node.database, study.sop_instance_uids), "not afterwards either"
+
+
+def test_a_cancel_after_measuring_began_is_too_late_and_the_step_says_so(
+    node: FetchingNode, manager: StepManager, study: EarlierStudy
+) -> None:
+    schedule(node, study)
+    node.push(study.files[0])
+    tend(node)
+    assert step_events.begin(node.database, study.sop_instance_uids)
+    assert request_cancel(node)
+    assert step_events.steps_to_cancel(node.database) == []
+    tend(node)
+    (told,) = manager.steps[UID].ProcedureStepProgressInformationSequence
+    assert "after measuring had begun" in told.ProcedureStepProgressDescription
+    record_result(node, study)
+    assert "after measuring had begun" in str(tend(node)["reason"])
+    assert manager.state(UID) == "COMPLETED"
+
+
+def test_a_new_step_for_what_was_called_off_is_measured(
+    node: FetchingNode, study: EarlierStudy
+) -> None:
+    schedule(node, study)
+    node.push(study.files[0])
+    tend(node)
+    request_cancel(node)
+    tend(node)
+    schedule(node, study, uid="1.2.3.9")
+    StepPerformer(node.settings, node.database, node.reception).tend("manager", "1.2.3.9")
+    uids = study.sop_instance_uids
+    assert step_events.newest_after_cancel(node.database, uids) == "1.2.3.9"
+    assert step_events.begin(node.database, uids)
+
+
+def test_a_person_can_have_measured_what_was_called_off(
+    node: FetchingNode, study: EarlierStudy
+) -> None:
+    schedule(node, study)
+    tend(node)
+    request_cancel(node)
+    tend(node)
+    step_events.want_anyway(node.database, study.sop_instance_uids)
+    assert step_events.begin(node.database, study.sop_instance_uids)
+
+
+def test_what_no_step_asks_for_is_measured_whatever_was_called_off(
+    node: FetchingNode, study: EarlierStudy
+) -> None:
+    schedule(node, study)
+    tend(node)
+    request_cancel(node)
+    assert step_events.begin(node.database, [*study.sop_instance_uids, "1.2.3.99"])
+
+
+def test_a_step_that_its_manager_has_ended_is_let_go(
+    node: FetchingNode, manager: StepManager, study: EarlierStudy
+) -> None:
+    schedule(node, study)
+    tend(node)
+    manager.steps[UID].ProcedureStepState = "CANCELED"
+    outcome = tend(node)
+    assert outcome["state"] == DeliveryState.DELIVERED
+    assert outcome["reason"] == "its manager has made it CANCELED"
+    assert not step_events.begin(node.database, study.sop_instance_uids)
+
+
+def test_a_cancel_of_a_step_that_the_node_does_not_work_on_is_none_of_its_business(
+    node: FetchingNode,
+) -> None:
+    assert not request_cancel(node)
