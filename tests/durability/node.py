@@ -19,6 +19,7 @@ import psutil
 
 from dicom_nodes.network.storage_scu import Peer, send_files
 from service.demo_orthanc import OrthancServer, free_ports
+from tests.dicom_nodes.network.scripted_peer import A_ASSOCIATE_AC, A_RELEASE_RP, ECHO, connect
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 AE_TITLE = "HEMIFACE"
@@ -157,6 +158,15 @@ class Node:
             assert time.monotonic() < deadline, f"{len(remaining)} files are not acknowledged"
             if remaining:
                 time.sleep(0.3)
+
+    def echo_seconds(self) -> float:
+        """How long an association with one C-ECHO takes; it must succeed at the first try."""
+        began = time.monotonic()
+        with connect(self.dicom_port, timeout=10) as peer:
+            assert peer.associate(ECHO, calling="HONEST")[0] == A_ASSOCIATE_AC
+            assert peer.echo() == 0x0000
+            assert peer.release() == A_RELEASE_RP
+        return time.monotonic() - began
 
     def state(self, study_instance_uid: str) -> dict[str, Any]:
         """What the node says of a study; nothing while it does not know it or does not answer."""

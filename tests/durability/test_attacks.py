@@ -10,13 +10,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.dicom_nodes.network.scripted_peer import (
-    A_ASSOCIATE_AC,
-    A_RELEASE_RP,
-    IMPLICIT,
-    VERIFICATION,
-    connect,
-)
 from tests.durability.attackers import ATTACKS, PROBES
 from tests.durability.node import REPOSITORY, Node
 
@@ -38,23 +31,13 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     running.kill()
 
 
-def echo_seconds(port: int) -> float:
-    """How long an association with one C-ECHO takes; it must succeed at the first try."""
-    began = time.monotonic()
-    with connect(port, timeout=10) as peer:
-        assert peer.associate((VERIFICATION, [IMPLICIT]), calling="HONEST")[0] == A_ASSOCIATE_AC
-        assert peer.echo() == 0x0000
-        assert peer.release() == A_RELEASE_RP
-    return time.monotonic() - began
-
-
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_an_honest_peer_is_answered_within_a_second(
     attack: str, node: Node, record_property: pytest.RecordProperty
 ) -> None:
     receiver = node.process_of("receiver-0")
     # A machine that is too busy for an echo without any attack proves nothing of the node.
-    undisturbed = max(echo_seconds(node.dicom_port) for _ in range(UNDISTURBED_ECHOES))
+    undisturbed = max(node.echo_seconds() for _ in range(UNDISTURBED_ECHOES))
     attacker = subprocess.Popen(
         [
             sys.executable,
@@ -71,7 +54,7 @@ def test_an_honest_peer_is_answered_within_a_second(
     )
     echoes = []
     while attacker.poll() is None:
-        echoes.append(echo_seconds(node.dicom_port))
+        echoes.append(node.echo_seconds())
         time.sleep(0.05)
     done = int(attacker.communicate(timeout=30)[0])
     assert done >= (PROBES if attack == "port_probes" else 4)
@@ -91,7 +74,7 @@ def test_an_honest_peer_is_answered_within_a_second(
 
 
 def test_the_receiver_is_as_small_as_before_and_holds_no_connection(node: Node) -> None:
-    echo_seconds(node.dicom_port)
+    node.echo_seconds()
     time.sleep(6)
     receiver = node.process_of("receiver-0")
     held = [each for each in receiver.net_connections() if each.status != "LISTEN"]
