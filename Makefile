@@ -19,6 +19,9 @@ BIN := .venv/bin
 NODE := .venv/node.stamp
 TEST := .venv/test.stamp
 
+# Two tests at a time; those of one file one after another, as they share what is costly to make.
+SIDE_BY_SIDE := -n 2 --dist loadfile
+
 setup: $(NODE)
 
 run: $(NODE)
@@ -29,7 +32,7 @@ demo: $(NODE)
 	@exec $(BIN)/hemiface demo
 
 test: lint peers
-	$(BIN)/pytest
+	$(BIN)/pytest $(SIDE_BY_SIDE)
 
 test-slow: $(TEST) peers
 	$(BIN)/pytest -m slow

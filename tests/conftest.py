@@ -15,6 +15,12 @@ from tests.peers.programs import StoreSCP, new_storescp, required
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """One thread of linear algebra in each worker: two workers would fight for two cores."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
 @pytest.fixture
 def free_port() -> int:
     """A TCP port of the loopback interface that nobody listens on."""
