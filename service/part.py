@@ -55,6 +55,13 @@ def ask_worklist(settings: Settings, part: str, stopped: threading.Event) -> Non
     run_asker(settings, stopped)
 
 
+def take_orders(settings: Settings, part: str, stopped: threading.Event) -> None:
+    """Take orders by HL7."""
+    from service.hl7_orders.taking import run_order_taker
+
+    run_order_taker(settings, stopped)
+
+
 def console(settings: Settings, part: str, stopped: threading.Event) -> None:
     """Serve the page, the health checks and the metrics."""
     from service.console.server import run_console
@@ -74,6 +81,7 @@ _PARTS: Final[Mapping[str, Callable[[Settings, str, threading.Event], None]]] = 
     "cataloguer": catalogue,
     "worker": work,
     "worklist": ask_worklist,
+    "orders": take_orders,
     "console": console,
     "auditor": audit,
 }

@@ -25,6 +25,9 @@ def listening_ports(settings: Settings, role: Role) -> list[tuple[str, int, str]
     ports = [(dicom.address, dicom.port, "DICOM__PORT"), (http.address, http.port, "HTTP__PORT")]
     if dicom.tls.certificate is not None:
         ports.append((dicom.address, dicom.tls.port, "DICOM__TLS__PORT"))
+    orders = settings.worklist.orders
+    if orders.port is not None:
+        ports.append((orders.address, orders.port, "WORKLIST__ORDERS__PORT"))
     return ports
 
 
@@ -75,7 +78,7 @@ def _port_as_text(
                 f"set {variable} to one above 1023"
             )
         case _:
-            table = "HTTP" if setting.startswith("HTTP") else "DICOM"
+            table = setting.removesuffix("__TLS__PORT").removesuffix("__PORT")
             return f"cannot listen on {address}: {fault.strerror}; set HEMIFACE_{table}__ADDRESS"
 
 

@@ -112,6 +112,8 @@ def part_names(settings: Settings, role: Role) -> list[str]:
     audit = ["auditor-0"] if settings.audit.enabled and settings.audit.repository else []
     if settings.worklist.peer is not None:
         work.append("worklist-0")
+    if settings.worklist.orders.port is not None:
+        receive.append("orders-0")
     return {
         Role.ALL: [*receive, *work, "console-0", *audit],
         Role.RECEIVE: [*receive, "console-0", *audit],

@@ -25,7 +25,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from dicom_nodes.network.admission import networks
 from dicom_nodes.network.permissions import PeerRule
+from service.local_address import is_loopback
 
 AETitle = Annotated[
     str, StringConstraints(min_length=1, max_length=16, pattern=r"^[\x20-\x5b\x5d-\x7e]+$")
@@ -385,6 +387,42 @@ class PerformedStepSettings(Table):
     keep_days: int = Field(default=90, ge=1, le=3650)
 
 
+class OrdersTLS(Table):
+    """HL7 over TLS by the BCP 195 profile; off while `certificate` is not set."""
+
+    certificate: Path | None = None
+    private_key: Path | None = None
+    client_authorities: Path | None = None
+
+
+class OrderSettings(Table):
+    """Where orders by HL7 v2 are taken (MLLP), and from whom; off while `port` is not set."""
+
+    port: int | None = Field(default=None, ge=1, le=65535)
+    address: str = "127.0.0.1"
+    peer_addresses: tuple[str, ...] = ()
+    maximum_connections: int = Field(default=16, ge=1, le=256)
+    maximum_message_bytes: int = Field(default=262_144, ge=1024, le=16_777_216)
+    message_timeout_seconds: float = Field(default=30, gt=0)
+    idle_timeout_seconds: float = Field(default=3600, gt=0)
+    tls: OrdersTLS = OrdersTLS()
+
+    @model_validator(mode="after")
+    def _who_may_order_is_known(self) -> Self:
+        networks(self.peer_addresses)
+        knows_peers = self.peer_addresses or self.tls.client_authorities is not None
+        if self.port is not None and not is_loopback(self.address) and not knows_peers:
+            raise ValueError(
+                "worklist.orders.address is reached from other machines; name those that may "
+                "order in worklist.orders.peer_addresses, or set tls.client_authorities"
+            )
+        if (self.tls.certificate is None) != (self.tls.private_key is None):
+            raise ValueError("worklist.orders.tls has a certificate or a private key, not both")
+        if self.tls.client_authorities is not None and self.tls.certificate is None:
+            raise ValueError("worklist.orders.tls.client_authorities needs tls.certificate")
+        return self
+
+
 class WorklistSettings(Table):
     """Which worklist is asked for scheduled procedures, and what a match may change.
 
@@ -402,6 +440,7 @@ class WorklistSettings(Table):
     days_after: int = Field(default=1, ge=0, le=365)
     keep_days: int = Field(default=30, ge=1, le=3650)
     put_under_order: Literal["off", "results", "copies"] = "results"
+    orders: OrderSettings = OrderSettings()
 
 
 class PhotographCalibration(Table):

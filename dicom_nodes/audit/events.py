@@ -134,6 +134,24 @@ def queried_by_address(viewer: Participant, node: Node, path: str) -> AuditMessa
     )
 
 
+def ordered(
+    source: Node,
+    destination: Node,
+    study_instance_uid: str,
+    patient_id: str = "",
+    patient_name: str = "",
+    *,
+    is_removed: bool = False,
+) -> AuditMessage:
+    """Order Record (PS3.16, CID 400; IHE RAD TF-3, 5.1): an order was taken, or cancelled."""
+    return AuditMessage(
+        Code("110109", "Order Record"),
+        "D" if is_removed else "U",
+        _both(source, destination),
+        _objects(AuditedStudy(study_instance_uid, patient_id, patient_name)),
+    )
+
+
 def alerted(
     kind: Alert, reporter: Participant, subject: Node | None, description: str
 ) -> AuditMessage:

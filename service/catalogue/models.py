@@ -452,6 +452,35 @@ class WorklistSource(Base):
     rejected: Mapped[list[str]] = mapped_column(JSON)
 
 
+class OrderState(Base):
+    """When an order by HL7 last said something of a step, also of one that it removed."""
+
+    __tablename__ = "order_states"
+    __table_args__ = (UniqueConstraint("study_instance_uid", "step_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(UID)
+    step_id: Mapped[str] = mapped_column(Text)
+    sender: Mapped[str] = mapped_column(Text)
+    placer_number: Mapped[str] = mapped_column(Text, index=True)
+    filler_number: Mapped[str] = mapped_column(Text, index=True)
+    said_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    changed_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+
+
+class OrderMessage(Base):
+    """A message by HL7 whose order was taken; it may be sent again."""
+
+    __tablename__ = "order_messages"
+    __table_args__ = (UniqueConstraint("sender", "control_id", "digest"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    sender: Mapped[str] = mapped_column(Text)
+    control_id: Mapped[str] = mapped_column(Text)
+    digest: Mapped[str] = mapped_column(String(64))
+    received_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+
+
 class StudyOrder(Base):
     """What came of looking for a study's order; of several rows the last decided counts."""
 

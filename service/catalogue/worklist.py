@@ -15,6 +15,9 @@ from service.catalogue.database import Database
 from service.catalogue.models import Patient, Study, WorklistItem, WorklistSource
 
 MOST_ITEMS: Final = 20_000
+ORDERS: Final = "HL7 orders"
+"""The source of what orders by HL7 schedule; see `service.catalogue.ordered_steps`."""
+
 _FIELDS: Final = frozenset(each.name for each in fields(ScheduledStep))
 
 
@@ -56,8 +59,9 @@ def record_answer(
     """
     now = datetime.now(UTC)
     with database.sessions.begin() as session:
-        changed = [each for each in steps if _keep(session, source, each, now)]
-        _drop_old(session, oldest_day)
+        changed = [each for each in steps if keep_step(session, source, each, now)]
+        drop_past(session, oldest_day)
+        _drop_too_many(session)
         _note(session, source, now, answered_at=now, items=len(steps), rejected=list(rejected))
     return changed
 
@@ -138,18 +142,8 @@ def studies_of(database: Database, steps: Sequence[ScheduledStep], since: dateti
     return list(found)
 
 
-def step_as_json(step: ScheduledStep) -> dict[str, Any]:
-    """A step as it is kept."""
-    return asdict(step)
-
-
-def step_of(kept: dict[str, Any]) -> ScheduledStep:
-    """A step as it was kept; what a later version kept and this one does not know is left out."""
-    return ScheduledStep(**{name: kept[name] for name in kept if name in _FIELDS})
-
-
-def _keep(session: Session, source: str, step: ScheduledStep, now: datetime) -> bool:
-    """Whether the step is new, or says something else than before."""
+def keep_step(session: Session, source: str, step: ScheduledStep, now: datetime) -> bool:
+    """Keep a step; gives whether it is new, or says something else than before."""
     row = session.scalar(
         sa.select(WorklistItem).where(
             WorklistItem.source == source,
@@ -175,13 +169,29 @@ def _keep(session: Session, source: str, step: ScheduledStep, now: datetime) -> 
     return is_changed
 
 
-def _drop_old(session: Session, oldest_day: date) -> None:
-    """Drop what is past, and of too many those that were not seen for the longest time."""
+def drop_past(session: Session, oldest_day: date) -> None:
+    """Drop what was scheduled for days before `oldest_day`."""
     session.execute(sa.delete(WorklistItem).where(WorklistItem.start_date < f"{oldest_day:%Y%m%d}"))
-    too_many = (session.scalar(sa.select(sa.func.count(WorklistItem.id))) or 0) - MOST_ITEMS
+
+
+def step_as_json(step: ScheduledStep) -> dict[str, Any]:
+    """A step as it is kept."""
+    return asdict(step)
+
+
+def step_of(kept: dict[str, Any]) -> ScheduledStep:
+    """A step as it was kept; what a later version kept and this one does not know is left out."""
+    return ScheduledStep(**{name: kept[name] for name in kept if name in _FIELDS})
+
+
+def _drop_too_many(session: Session) -> None:
+    """Drop, of too many that worklists answered, those that were not seen for the longest time."""
+    answered = sa.select(WorklistItem.id).where(WorklistItem.source != ORDERS)
+    count = sa.select(sa.func.count()).select_from(answered.subquery())
+    too_many = (session.scalar(count) or 0) - MOST_ITEMS
     if too_many > 0:
-        oldest = sa.select(WorklistItem.id).order_by(WorklistItem.seen_at, WorklistItem.id)
-        session.execute(sa.delete(WorklistItem).where(WorklistItem.id.in_(oldest.limit(too_many))))
+        oldest = answered.order_by(WorklistItem.seen_at, WorklistItem.id).limit(too_many)
+        session.execute(sa.delete(WorklistItem).where(WorklistItem.id.in_(oldest)))
 
 
 def _note(session: Session, source: str, now: datetime, **said: Any) -> None:

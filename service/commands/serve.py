@@ -111,6 +111,9 @@ def welcome(settings: Settings, role: Role, program: str) -> str:
     ]
     if dicom.tls.certificate is not None:
         lines.append(f"  TLS    {dicom.ae_title} at {dicom.address}, port {dicom.tls.port}")
+    orders = settings.worklist.orders
+    if orders.port is not None:
+        lines.append(f"  HL7    orders at {orders.address}, port {orders.port}")
     lines += [
         f"  page   {own_http_url(http)}/",
         f"  web    {own_http_url(http)}/dicom-web",

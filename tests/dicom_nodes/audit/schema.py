@@ -13,6 +13,7 @@ EVENTS = {
     "110102": "Begin Transferring DICOM Instances",
     "110103": "DICOM Instances Accessed",
     "110104": "DICOM Instances Transferred",
+    "110109": "Order Record",
     "110112": "Query",
     "110113": "Security Alert",
     "110114": "User Authentication",
