@@ -19,7 +19,7 @@ from benchmarks.surfaces.compared import HEMIFACE
 from benchmarks.surfaces.deficits import Site
 from benchmarks.surfaces.heads import HeadSource
 from benchmarks.surfaces.on_plane import true_plane
-from benchmarks.surfaces.peers import Registered, mirrored, rough_start
+from benchmarks.surfaces.peers import Mirrored, Registered, mirrored, rough_start
 from benchmarks.surfaces.scans import ScanSpec
 from benchmarks.surfaces.watched import PARTS, watched
 from benchmarks.tables import Table
@@ -33,6 +33,7 @@ LIMITS_S: Final = {30_000: 1.5, 100_000: 3.0, 200_000: 6.0, 1_000_000: 15.0}
 MEMORY_LIMIT_MB: Final = 1_500.0
 _REPOSITORY: Final = Path(__file__).resolve().parents[2]
 _FITTING: Final = "fit_midsagittal_plane"
+_TOO_LONG_TO_REPEAT_S: Final = 5.0
 
 
 def time_tables(
@@ -65,10 +66,9 @@ def time_tables(
             mesh, _ = clean(case.scan.surface)
             start = rough_start(true_plane(case), case.midline_mm().mean(axis=0), size)
             times = {HEMIFACE: done["parts"].get(_FITTING)}
+            pair = mirrored(mesh, start)
             for name, register in peers.items():
-                started = time.perf_counter()
-                register(mirrored(mesh, start))
-                times[name] = time.perf_counter() - started
+                times[name] = _least_seconds(register, pair, repetitions)
             registrations.append((done["vertices"], *times.values()))
             say(f"time: {size} vertices, {done['measured_s']:.1f} s, {done['peak_mb']:.0f} MB")
     return [
@@ -85,12 +85,22 @@ def time_tables(
         ),
         Table(
             "Time of the registration alone",
-            "Seconds on the same meshes in the same run; hemiface: everything that makes the plane "
-            "from the landmarks, the affected area and the uncertainty included.",
+            "Seconds on the same meshes in the same run, the least of the repetitions, or of one "
+            f"alone that takes over {_TOO_LONG_TO_REPEAT_S:g} s; hemiface: everything that makes "
+            "the plane from the landmarks, the affected area and the uncertainty included.",
             ("vertices", HEMIFACE, *peers),
             tuple(registrations),
         ),
     ]
+
+
+def _least_seconds(register: Registered, pair: Mirrored, repetitions: int) -> float:
+    taken: list[float] = []
+    while len(taken) < repetitions and not any(each > _TOO_LONG_TO_REPEAT_S for each in taken):
+        started = time.perf_counter()
+        register(pair)
+        taken.append(time.perf_counter() - started)
+    return min(taken)
 
 
 def _written(path: Path, vertices: int, sources: Sequence[HeadSource]) -> tuple[Path, Any]:
