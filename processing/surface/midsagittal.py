@@ -22,14 +22,16 @@ from processing.surface.landmarks import FoundFace
 from processing.surface.options import PlaneMethod, SurfaceOptions
 from processing.surface.plane import MirrorPlane, plane_through
 from processing.surface.plane_completion import completed_plane, plane_beside_outliers
-from processing.surface.plane_fit import SYMMETRIC as SYMMETRIC_LOSS
+from processing.surface.plane_consensus import Loss
 from processing.surface.plane_fit import (
+    EXACT_MM,
     FittedPlane,
     apart,
     beside_deficit,
     differ,
     refined,
 )
+from processing.surface.plane_fit import SYMMETRIC as SYMMETRIC_LOSS
 from processing.surface.radial import (
     RadialMaps,
     beside_or_opposite,
@@ -78,7 +80,13 @@ _MOSTLY_SYMMETRIC: Final = 0.75
 _WIDELY_AFFECTED: Final = 0.7
 # By so much more exactly symmetric beside a deficit a plane is told as a rival all the same.
 _DOUBTFUL: Final = 0.03
+# So much of the face within the noise of its scan, by so much more sharply, and so little
+# of it standing out on the side that lacks, tell a plane as a rival too.
+_CLOSELY_SYMMETRIC: Final = 0.16
+_SHARPER: Final = 0.02
+_ON_THE_LACKING_SIDE: Final = 0.01
 _UPPER_SAMPLE: Final = 2_500
+_EXACT_SAMPLE: Final = 6_000
 # Nasal root and orbits: of the reference face, from so far below the inner corners of the
 # eyes upward.
 _BELOW_EYES_MM: Final = 12.0
@@ -196,10 +204,13 @@ def _of_whole_face(
         plane = plane_beside_outliers(registration, start, whole)
     else:
         plane = completed_plane(registration, start, whole, choice.left)
-    if plane is not None and choice.fitted.difference.exactness() > _EXACT:
-        # Nothing is there to be predicted; the tails of a deficit pull least squares.
-        return start.with_covariance(plane.covariance)
-    return plane
+    if plane is None or choice.fitted.difference.exactness() <= _EXACT:
+        return plane
+    # Nothing is there to be predicted, and what a deficit has of shallow edges, which pull
+    # least squares, stands out from the noise of the scan.
+    beside = whole if choice.left is None else choice.left
+    exact = refined(registration, plane, beside, Loss(EXACT_MM), _EXACT_SAMPLE)
+    return plane if exact is None else exact.plane.with_covariance(plane.covariance)
 
 
 def _of_upper_face(
@@ -238,7 +249,11 @@ def _chosen(
     believable = [each for each in others if _may_explain(each, shared)]
     chosen = max([shared, *believable], key=lambda each: _evidence(each, shared))
     exactness = shared.difference.exactness()
-    doubtful = [each for each in others if each.difference.exactness() > exactness + _DOUBTFUL]
+    doubtful = [
+        each
+        for each in others
+        if each.difference.exactness() > exactness + _DOUBTFUL or _sharper(each, shared)
+    ]
     return _against_rivals(chosen, [shared, *believable, *doubtful])
 
 
@@ -298,6 +313,21 @@ def _may_explain(fitted: FittedPlane, shared: FittedPlane) -> bool:
     )
 
 
+def _sharper(fitted: FittedPlane, shared: FittedPlane) -> bool:
+    """Whether a plane beside a deficit might be right though the face is about symmetric.
+
+    Beside a shallow deficit over most of a hemiface a good part of the face is symmetric to
+    well within the noise of its scan, more sharply than on the plane that all of the face
+    shares, and nothing stands out on the side that lacks.
+    """
+    difference = fitted.difference
+    return (
+        difference.closely_symmetric() > _CLOSELY_SYMMETRIC
+        and difference.sharpness() > shared.difference.sharpness() + _SHARPER
+        and difference.standing_out(-fitted.loss.lacking) < _ON_THE_LACKING_SIDE
+    )
+
+
 def _supported(fitted: FittedPlane, other: FittedPlane) -> bool:
     """Whether about as much of the face is roughly symmetric as on another plane."""
     return fitted.difference.rough_support() > _LEAST_SUPPORT * other.difference.rough_support()
@@ -344,7 +374,7 @@ def _given(face: FoundFace, given: Plane, landmarks: MirrorPlane) -> Midsagittal
     normal, offset = sign * normal, sign * given.offset_mm
     pivot = landmarks.pivot_mm - (landmarks.pivot_mm @ normal - offset) * normal
     variances = np.array([np.radians(_GIVEN_ANGLE_DEG) ** 2 / 2] * 2 + [_GIVEN_SHIFT_MM**2])
-    plane = plane_through(normal, pivot, np.diag(variances))
+    plane = plane_through(normal, pivot, face.frame.axes[1], np.diag(variances))
     return _placed(face, plane, 1.0, landmarks, {LANDMARKS: landmarks})
 
 
@@ -379,13 +409,14 @@ def _landmark_plane(face: FoundFace) -> MirrorPlane:
     pivot = face.frame.to_scan(np.array([[0.0, 0.0, _PIVOT_FORWARD_MM * face.frame.scale]]))[0]
     if not names:
         variances = [np.radians(_FRAME_ANGLE_DEG) ** 2 / 2] * 2 + [_FRAME_SHIFT_MM**2]
-        return plane_through(face.frame.axes[0], pivot, np.diag(variances))
+        return plane_through(face.frame.axes[0], pivot, face.frame.axes[1], np.diag(variances))
     left = np.array([face.landmarks_mm[f"{name}_left"] for name in names])
     right = np.array([face.landmarks_mm[f"{name}_right"] for name in names])
     across = (left - right).sum(axis=0)
     normal = across / np.linalg.norm(across)
     middle = (left + right).mean(axis=0) / 2
-    plane = plane_through(normal, pivot - ((pivot - middle) @ normal) * normal)
+    onto_middle = pivot - ((pivot - middle) @ normal) * normal
+    plane = plane_through(normal, onto_middle, face.frame.axes[1])
     spreads = [
         max(face.spread_mm.get(f"{name}_{side}", 0.0), _LEAST_SPREAD_MM)
         for name in names

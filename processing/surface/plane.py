@@ -19,7 +19,7 @@ class MirrorPlane:
     pivot_mm : (3,) float64 array
         The point of the plane that the covariance refers to: amid the face.
     tangents : (2, 3) float64 array
-        The directions toward which the normal may tilt.
+        The directions toward which the normal may tilt: upward and forward on the face.
     covariance : (3, 3) float64 array
         Of the tilts toward the two tangents (radians) and the shift along the
         normal (mm).
@@ -98,12 +98,14 @@ class MirrorPlane:
         """The plane after two tilts (radians) and a shift (mm)."""
         normal = self.normal + step[0] * self.tangents[0] + step[1] * self.tangents[1]
         normal = normal / np.linalg.norm(normal)
-        return plane_through(normal, self.pivot_mm + step[2] * normal, self.covariance)
+        moved = plane_through(normal, self.pivot_mm + step[2] * normal, self.tangents[0])
+        return moved.with_covariance(self.covariance)
 
 
 def plane_through(
     normal: NDArray[np.float64],
     pivot_mm: NDArray[np.float64],
+    upward: NDArray[np.float64],
     covariance: NDArray[np.float64] | None = None,
 ) -> MirrorPlane:
     """The plane through a point.
@@ -113,11 +115,13 @@ def plane_through(
     normal : (3,) float64 array
         Unit normal.
     pivot_mm : (3,) float64 array
+    upward : (3,) float64 array
+        Upward on the face, roughly; the tangents follow from it alone, so that they
+        turn with the face.
     covariance : (3, 3) float64 array, optional
         Zero when not given.
     """
-    helper = np.eye(3)[np.argmin(np.abs(normal))]
-    first = helper - (helper @ normal) * normal
+    first = upward - (upward @ normal) * normal
     first = first / np.linalg.norm(first)
     tangents = np.stack([first, np.cross(normal, first)])
     return MirrorPlane(

@@ -29,6 +29,8 @@ _RIDGE: Final = 1e-9
 # What counts as exactly and as roughly symmetric.
 _EXACT_MM: Final = 0.15
 _ROUGH_MM: Final = 0.30
+_CLOSE_MM: Final = 0.05
+_STANDING_OUT_MM: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,19 @@ class FoldedDifference:
     def rough_support(self) -> float:
         """The part of the area that is roughly symmetric, softly counted."""
         return self._support(_ROUGH_MM)
+
+    def closely_symmetric(self) -> float:
+        """The part of the area that is symmetric to well within the noise of a scan."""
+        return self._support(_CLOSE_MM)
+
+    def sharpness(self) -> float:
+        """How much of what is roughly symmetric is closely so, 0 to 1."""
+        return self.closely_symmetric() / max(self.rough_support(), 1e-9)
+
+    def standing_out(self, side: float) -> float:
+        """The part of the area where one side stands out by 0.2 mm; 1 the left, -1 the right."""
+        out = side * self.smooth_mm > _STANDING_OUT_MM
+        return float(self.areas_mm2[out].sum() / max(self.areas_mm2.sum(), 1e-9))
 
     def _support(self, scale_mm: float) -> float:
         near = 1.0 / (1.0 + (self.smooth_mm / scale_mm) ** 2)

@@ -21,10 +21,11 @@ from processing.surface.volume import (
 
 LEFT = np.array([1.0, 0.0, 0.0])
 AMID = np.array([0.0, 0.0, 40.0])
+UP = np.array([0.0, 1.0, 0.0])
 
 
 def _plane(covariance: np.ndarray | None = None) -> MirrorPlane:
-    return plane_through(LEFT, AMID, covariance)
+    return plane_through(LEFT, AMID, UP, covariance)
 
 
 def _whole(mesh: Mesh, frame: FaceFrame, plane: MirrorPlane) -> Volume:

@@ -15,7 +15,8 @@ from processing.surface.registration import Registration, solved_step
 
 LEFT = np.array([1.0, 0.0, 0.0])
 AMID = np.array([0.0, 0.0, 40.0])
-TRUE = plane_through(LEFT, AMID)
+UP = np.array([0.0, 1.0, 0.0])
+TRUE = plane_through(LEFT, AMID, UP)
 CHEEK_MM = np.array([48.0, -12.0, 22.0])
 REACH_MM = 30.0
 

@@ -12,10 +12,11 @@ from processing.surface.registration import Registration
 
 LEFT = np.array([1.0, 0.0, 0.0])
 AMID = np.array([0.0, 0.0, 40.0])
+UP = np.array([0.0, 1.0, 0.0])
 
 
 def _folded(mesh: Mesh, step: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> FoldedDifference:
-    plane = plane_through(LEFT, AMID).moved(np.array(step))
+    plane = plane_through(LEFT, AMID, UP).moved(np.array(step))
     registration = Registration(mesh)
     ordered = registration.ordered(np.ones(len(mesh.vertices_mm), bool))
     pairs = registration.pairs(plane, ordered)
@@ -37,6 +38,18 @@ def test_what_stands_out_on_the_left_is_positive(symmetric_face: Mesh) -> None:
     )
     difference = _folded(higher)
     assert np.median(difference.smooth_mm) == pytest.approx(0.5, abs=0.05)
+    assert difference.standing_out(1.0) > 0.95
+    assert difference.standing_out(-1.0) == 0
+
+
+def test_what_is_off_by_the_noise_of_a_scan_is_about_symmetric_but_not_closely(
+    symmetric_face: Mesh,
+) -> None:
+    exact, off = _folded(symmetric_face), _folded(symmetric_face, (0.0, 0.0, 0.05))
+    assert exact.closely_symmetric() == pytest.approx(1)
+    assert exact.sharpness() == pytest.approx(1)
+    assert off.rough_support() > 0.85
+    assert off.sharpness() < 0.6
 
 
 def test_the_search_finds_the_plane_from_any_start(symmetric_face: Mesh) -> None:
@@ -45,7 +58,7 @@ def test_the_search_finds_the_plane_from_any_start(symmetric_face: Mesh) -> None
     starts = np.random.default_rng(0).uniform(-1, 1, (20, 3)) * (0.02, 0.02, 1.0)
     found, costs = searched(difference, Loss(0.15), starts)
     plane = difference.plane.moved(found[np.argmin(costs)])
-    away = plane.shift_to(plane_through(LEFT, AMID))
+    away = plane.shift_to(plane_through(LEFT, AMID, UP))
     assert np.abs(away / (5e-4, 5e-4, 0.05)).max() < 1
 
 

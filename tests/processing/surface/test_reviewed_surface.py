@@ -213,7 +213,7 @@ def test_a_given_area_that_leaves_no_rim_is_measured_all_the_same(
     landmarks = {name: np.array(place) for name, place in REFERENCE_LANDMARKS_MM.items()}
     measured = Measured(
         mesh,
-        plane_through(np.array([1.0, 0.0, 0.0]), np.array([0.0, 0.0, 40.0])),
+        plane_through(*np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 40.0], [0.0, 1.0, 0.0]])),
         maps,
         landmarks,
         dict.fromkeys(landmarks, 0.7),
