@@ -23,7 +23,7 @@ from processing.measurement import Analysis, Status
 Array = NDArray[np.float64]
 Say = Callable[[str], None]
 
-SIGNED: Final = frozenset({"volume_discrepancy", "chin_deviation"})
+SIGNED: Final = frozenset({"volume_discrepancy", "plane_choice_volume_change", "chin_deviation"})
 _EXACT: Final = ScanSpec(white_mm=0.0, smooth_mm=0.0)
 _CASES: Final = (
     (Site.CHEEK_WIDE, 15.0, 0.0),
