@@ -2,7 +2,8 @@
 
 A receiver of a whole node is given associations one after another, most of them
 for a C-ECHO, then instances by C-STORE; its resident memory is taken at equal
-steps. Flat means that the second half of the steps adds next to nothing.
+steps. It swings, as garbage is collected; flat means that the second half of the
+steps reaches no higher than the first.
 
     python -m benchmarks.receive_memory [--associations 20000] [--instances 50000] [--json FILE]
 """
@@ -49,8 +50,14 @@ class Measured:
 
     @property
     def late_growth_bytes(self) -> int:
-        """What the second half of the steps added."""
-        return self.resident_bytes[-1] - self.resident_bytes[len(self.resident_bytes) // 2]
+        """By how much the second half of the steps reached higher than the first."""
+        first, second = self.halves()
+        return max(second) - max(first)
+
+    def halves(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Resident memory in the first and in the second half of the steps."""
+        middle = len(self.resident_bytes) // 2 + 1
+        return self.resident_bytes[:middle], self.resident_bytes[middle:]
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -65,10 +72,11 @@ def main(arguments: list[str] | None = None) -> None:
         with closing(_Sender(port)) as sender:
             found = (associations, _measured("instances", chosen.instances, pid, sender.store))
     for each in found:
-        megabytes = [round(size / 1e6) for size in each.resident_bytes]
+        first, second = ([round(size / 1e6) for size in half] for half in each.halves())
         print(
-            f"{each.count} {each.what} in {each.seconds:.0f} s: {megabytes[0]} MB at first, "
-            f"{megabytes[len(megabytes) // 2]} MB half-way, {megabytes[-1]} MB at the end"
+            f"{each.count} {each.what} in {each.seconds:.0f} s: {first[0]} MB at first, "
+            f"at most {max(first)} MB in the first half and {max(second)} MB in the second, "
+            f"{second[-1]} MB at the end"
         )
     if chosen.json is not None:
         chosen.json.write_text(
