@@ -49,6 +49,11 @@ class CaseSpec:
         nature = f", natural {self.natural_mm:g} mm" if self.natural_mm else ""
         return f"{what}{nature}, case {self.number}"
 
+    @property
+    def seed(self) -> int:
+        """Of the scan, which differs from case to case even on the same face."""
+        return zlib.crc32(self.name.encode())
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
@@ -194,8 +199,6 @@ def _scanned_case(
     area_on_head: NDArray[np.bool_],
     depth_mm: float,
 ) -> Case:
-    # The scan differs from case to case even on the same face.
-    seed = zlib.crc32(spec.name.encode())
-    scan = scanned(head, face_mm, spec.scan, seed, f"{head.name}, {spec.name}")
+    scan = scanned(head, face_mm, spec.scan, spec.seed, f"{head.name}, {spec.name}")
     area = np.asarray(area_on_head[head.triangles[scan.on_triangle]].any(axis=1))
     return Case(spec, head, face_mm, intact_mm, scan, area_on_head, area, depth_mm)

@@ -100,9 +100,11 @@ def _moved(surface: Surface, seed: int) -> Surface:
 
 
 def _remeshed(case: Case, times: int) -> Surface:
-    """The same face scanned again without noise, on other triangles, in the same pose."""
+    """The same face scanned as far around without noise, on other triangles, in the same pose."""
     spec = replace(case.spec.scan, vertices=case.spec.scan.vertices * times, posed=False)
-    again = scanned(case.head, case.face_mm, spec, 1000 + case.spec.number, "scanned again")
+    again = scanned(
+        case.head, case.face_mm, spec, 1000 + case.spec.number, "scanned again", case.spec.seed
+    )
     return replace(again.surface, vertices_mm=case.scan.placed(again.surface.vertices_mm))
 
 

@@ -85,7 +85,14 @@ class Scan:
         return moved
 
 
-def scanned(head: SymmetricHead, vertices_mm: Array, spec: ScanSpec, seed: int, name: str) -> Scan:
+def scanned(
+    head: SymmetricHead,
+    vertices_mm: Array,
+    spec: ScanSpec,
+    seed: int,
+    name: str,
+    border_seed: int | None = None,
+) -> Scan:
     """Scan a face, hollowed or not.
 
     Rays come in along a jittered hexagonal grid of directions, turned at
@@ -100,9 +107,12 @@ def scanned(head: SymmetricHead, vertices_mm: Array, spec: ScanSpec, seed: int, 
     seed : int
     name : str
         Source of the surface.
+    border_seed : int, optional
+        Of another scan: this one then goes exactly as far around the face.
     """
     random = np.random.default_rng(seed)
-    reach = _Reach(random, cropped=spec.cropped)
+    of_border = random if border_seed is None else np.random.default_rng(border_seed)
+    reach = _Reach(of_border, cropped=spec.cropped)
     centre = head.from_canonical(np.array([SCAN_CENTRE_CANONICAL_MM]))[0]
     with OffscreenScene(vertices_mm, head.triangles) as scene:
         share = 0.5
