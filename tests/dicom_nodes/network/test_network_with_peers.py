@@ -33,6 +33,15 @@ def test_dcmtk_verifies_the_node(tmp_path: Path) -> None:
         assert echoscu(node.port).returncode == 0
 
 
+def test_dcmtk_cannot_shut_the_node_down(tmp_path: Path) -> None:
+    """`termscu` asks by DCMTK's private service, which ends DCMTK's own servers."""
+    with listening(tmp_path) as node:
+        termscu = required("/usr/bin/termscu", "dcmtk")
+        asked = run(termscu, "-v", "127.0.0.1", str(node.port))
+        assert "Association Accepted" in asked.stderr
+        assert echoscu(node.port).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("transfer_syntax", "option"),
     [(ExplicitVRLittleEndian, "-x="), (ImplicitVRLittleEndian, "-xi"), (JPEGBaseline8Bit, "-xy")],
