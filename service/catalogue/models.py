@@ -6,7 +6,7 @@ The status of work is not here: it is asked of the workflow engine.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     JSON,
@@ -127,6 +127,9 @@ def _index_where_set(column: str) -> Index:
     return Index(f"ix_instances_{column}", column, sqlite_where=where, postgresql_where=where)
 
 
+_UNUSABLE: Final = text("reason IS NOT NULL AND study_row IS NULL")
+
+
 class Instance(Base):
     """A received instance; its header is unread while `catalogued_at` is empty."""
 
@@ -135,6 +138,7 @@ class Instance(Base):
         Index("ix_instances_uncatalogued", "catalogued_at", "id"),
         _index_where_set("series_row"),
         _index_where_set("study_row"),
+        Index("ix_instances_unusable", "id", sqlite_where=_UNUSABLE, postgresql_where=_UNUSABLE),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

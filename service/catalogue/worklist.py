@@ -18,6 +18,7 @@ MOST_ITEMS: Final = 20_000
 ORDERS: Final = "HL7 orders"
 """The source of what orders by HL7 schedule; see `service.catalogue.ordered_steps`."""
 
+_STEPS_AT_ONCE: Final = 500
 _FIELDS: Final = frozenset(each.name for each in fields(ScheduledStep))
 
 
@@ -126,19 +127,19 @@ def studies_of(database: Database, steps: Sequence[ScheduledStep], since: dateti
     """Studies that arrived lately and may be of one of these steps."""
     found: dict[str, None] = {}
     with database.sessions() as session:
-        for step in steps:
-            query = (
-                sa.select(Study.study_instance_uid)
-                .join(Patient, Study.patient_row == Patient.id)
-                .where(
-                    Study.last_arrival >= since,
-                    sa.or_(
-                        Study.study_instance_uid == step.study_instance_uid,
-                        Patient.patient_id == step.patient_id,
-                    ),
+        for begin in range(0, len(steps), _STEPS_AT_ONCE):
+            some = steps[begin : begin + _STEPS_AT_ONCE]
+            # Two queries, each by an index: one for either key would look at every study.
+            for key, values in (
+                (Study.study_instance_uid, {each.study_instance_uid for each in some}),
+                (Patient.patient_id, {each.patient_id for each in some}),
+            ):
+                query = (
+                    sa.select(Study.study_instance_uid)
+                    .join(Patient, Study.patient_row == Patient.id)
+                    .where(key.in_(values), Study.last_arrival >= since)
                 )
-            )
-            found |= dict.fromkeys(session.scalars(query))
+                found |= dict.fromkeys(session.scalars(query))
     return list(found)
 
 
