@@ -150,6 +150,8 @@ def migrate(settings: Settings) -> None:
     ------
     TransientFault
         If the database cannot be reached.
+    PermanentFault
+        If a newer version has written the catalogue.
     """
     settings.data_folder.mkdir(parents=True, exist_ok=True)
     database = open_database(settings)
@@ -158,10 +160,20 @@ def migrate(settings: Settings) -> None:
         configuration.set_main_option("script_location", str(MIGRATIONS))
         with database.engine.begin() as connection:
             configuration.attributes["connection"] = connection
+            held = MigrationContext.configure(connection).get_current_revision()
+            if held is not None and held not in _known_revisions():
+                raise PermanentFault(
+                    f"a newer version of hemiface has written the catalogue (schema {held}); "
+                    "start that version again"
+                )
             command.upgrade(configuration, "head")
     finally:
         database.close()
     prepare_sqlite(engine_url(settings))
+
+
+def _known_revisions() -> set[str]:
+    return {each.revision for each in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
 
 
 def prepare_sqlite(url: str) -> None:

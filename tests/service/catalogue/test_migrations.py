@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -7,7 +8,14 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 
 from dicom_nodes.network.query import Level, Question
-from service.catalogue.database import MIGRATIONS, Database, migrate, open_database
+from processing.measurement import PermanentFault
+from service.catalogue.database import (
+    MIGRATIONS,
+    Database,
+    migrate,
+    open_database,
+    schema_revisions,
+)
 from service.catalogue.models import Base
 from service.catalogue.queries import answers
 from service.settings import Settings
@@ -46,3 +54,13 @@ def test_studies_and_results_of_an_older_catalogue_are_found(settings: Settings)
     assert answer["StudyInstanceUID"] == "1.2.1"
     assert answer["SeriesInstanceUID"] == "2.25.7"
     database.close()
+
+
+def test_a_catalogue_of_a_newer_version_is_left_alone_and_said_to_be_one(
+    settings: Settings, database: Database
+) -> None:
+    with database.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(PermanentFault, match=r"a newer version of hemiface .* \(schema 9999\)"):
+        migrate(settings)
+    assert schema_revisions(database)[0] == "9999"
