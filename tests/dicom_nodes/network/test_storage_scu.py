@@ -188,6 +188,8 @@ def test_a_rejected_association_says_whether_to_try_again(
     def reject(connection: Connection) -> None:
         connection.receive()
         connection.send(pdu(A_ASSOCIATE_RJ, bytes((0, *rejection))))
+        # The requestor closes the connection (PS3.8, state 13), not who has rejected.
+        connection.ended()
 
     with ScriptedAcceptor(reject) as acceptor, pytest.raises(fault, match=says):
         echo(peer_at(acceptor.port))
