@@ -17,12 +17,14 @@ from dicom_nodes.network.pynetdicom_cures.configuration import configure_pynetdi
 from dicom_nodes.network.pynetdicom_cures.requesting_entity import (
     RequestingEntity,
     RequestingSocket,
+    answer_to_request,
 )
 from dicom_nodes.network.tls import ClientTLS, client_context
 from processing.measurement import PermanentFault, TransientFault
 
 MOST_CONTEXTS: Final = 128  # PS3.8, section 9.3.2.2: odd numbers from 1 to 255
 MAXIMUM_PDU_BYTES: Final = 131072
+_ACCEPTED: Final = 0  # PS3.8, table 9-21 and section 7.1.1.7
 _REJECTED_TRANSIENT: Final = 2
 
 
@@ -133,8 +135,8 @@ def _why_not(peer: Peer, association: Association) -> TransientFault | Permanent
     failure = cast(RequestingSocket, association.dul.socket).failure
     if failure is not None:
         return _why_not_connected(peer, failure)
-    answer = association.acceptor.primitive
-    if association.is_rejected and isinstance(answer, A_ASSOCIATE):
+    answer = answer_to_request(association)
+    if answer is not None and answer.result != _ACCEPTED:
         text = f"{peer} rejected the association: {_rejection_text(answer)}"
         if answer.result == _REJECTED_TRANSIENT:
             return TransientFault(f"{text}; it may accept one later")

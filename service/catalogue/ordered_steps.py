@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from dicom_nodes.network.worklist_scu import ScheduledStep
 from service.catalogue.database import Database
 from service.catalogue.models import OrderMessage, OrderState, WorklistItem
-from service.catalogue.worklist import MOST_ITEMS, ORDERS, drop_past, keep_step
+from service.catalogue.worklist import MOST_ITEMS, ORDERS, drop_past, is_item, keep_step
 
 MOST_KEPT: Final = 100_000
 _PRUNED_EVERY: Final = 100
@@ -146,11 +146,7 @@ def _remove(session: Session, change: OrderChange, name: OrderName, now: datetim
     for state in current:
         state.said_at, state.changed_at = change.said_at, now
         session.execute(
-            sa.delete(WorklistItem).where(
-                WorklistItem.source == ORDERS,
-                WorklistItem.study_instance_uid == state.study_instance_uid,
-                WorklistItem.step_id == state.step_id,
-            )
+            sa.delete(WorklistItem).where(*is_item(ORDERS, state.study_instance_uid, state.step_id))
         )
     return Applied.CHANGED if current else Applied.OLDER
 
@@ -200,11 +196,7 @@ def _note(
 def _is_full(session: Session, step: ScheduledStep) -> bool:
     """Whether another step may not be scheduled: what was acknowledged is never pushed out."""
     is_kept = session.scalar(
-        sa.select(WorklistItem.id).where(
-            WorklistItem.source == ORDERS,
-            WorklistItem.study_instance_uid == step.study_instance_uid,
-            WorklistItem.step_id == step.step_id,
-        )
+        sa.select(WorklistItem.id).where(*is_item(ORDERS, step.study_instance_uid, step.step_id))
     )
     count = sa.select(sa.func.count(WorklistItem.id)).where(WorklistItem.source == ORDERS)
     return is_kept is None and (session.scalar(count) or 0) >= MOST_ITEMS

@@ -10,19 +10,18 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from service.catalogue.database import Database
 from service.catalogue.models import ProcedureStepInput, ProcedureStepRow, StepNotice
 from service.catalogue.procedure_steps import KeptStep, as_kept
+from service.catalogue.studies import insert_into
 
 
 def notice(database: Database, source: str) -> None:
     """Record that a step of this source waits."""
-    insert = sqlite.insert if database.engine.dialect.name == "sqlite" else postgresql.insert
     with database.sessions.begin() as session:
         session.execute(
-            insert(StepNotice)
+            insert_into(session, StepNotice)
             .values(source=source, times=1)
             .on_conflict_do_update(
                 index_elements=[StepNotice.source], set_={"times": StepNotice.times + 1}

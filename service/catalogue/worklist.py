@@ -143,14 +143,21 @@ def studies_of(database: Database, steps: Sequence[ScheduledStep], since: dateti
     return list(found)
 
 
+def is_item(
+    source: str, study_instance_uid: str, step_id: str
+) -> tuple[sa.ColumnElement[bool], ...]:
+    """Conditions for the row of a scheduled step."""
+    return (
+        WorklistItem.source == source,
+        WorklistItem.study_instance_uid == study_instance_uid,
+        WorklistItem.step_id == step_id,
+    )
+
+
 def keep_step(session: Session, source: str, step: ScheduledStep, now: datetime) -> bool:
     """Keep a step; gives whether it is new, or says something else than before."""
     row = session.scalar(
-        sa.select(WorklistItem).where(
-            WorklistItem.source == source,
-            WorklistItem.study_instance_uid == step.study_instance_uid,
-            WorklistItem.step_id == step.step_id,
-        )
+        sa.select(WorklistItem).where(*is_item(source, step.study_instance_uid, step.step_id))
     )
     kept = step_as_json(step)
     if row is None:

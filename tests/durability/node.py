@@ -91,6 +91,17 @@ class Node:
             start_new_session=True,
         )
 
+    def start_to_be_killed(self, points: Iterable[str], kill_at: Path) -> None:
+        """Start all processes; one that comes to the point that `kill_at` names kills itself."""
+        self.start(
+            {
+                "PYTHONPATH": str(Path(__file__).parent / "kill_at"),
+                "HEMIFACE_TEST_KILL_POINTS": " ".join(points),
+                "HEMIFACE_TEST_KILL_AT": str(kill_at),
+            }
+        )
+        self.wait_until_listening()
+
     def wait_until_listening(self) -> None:
         wait_until(self._listens, 180, "the node listens")
 

@@ -117,14 +117,7 @@ class Studio:
     kill_at: Path
 
     def start(self) -> None:
-        self.node.start(
-            {
-                "PYTHONPATH": str(Path(__file__).parent / "kill_at"),
-                "HEMIFACE_TEST_KILL_POINTS": " ".join(POINTS),
-                "HEMIFACE_TEST_KILL_AT": str(self.kill_at),
-            }
-        )
-        self.node.wait_until_listening()
+        self.node.start_to_be_killed(POINTS, self.kill_at)
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +141,8 @@ def test_a_process_is_killed_on_the_way_to_the_report(point: str, studio: Studio
     with studio.camera.listening():
         studio.camera.ask_until_answered(transaction_uid, wait_seconds=waits)
         studio.camera.wait_for_report(transaction_uid)
-        assert not studio.kill_at.exists(), f"no process came to {point}"
+        # The worker comes to its last point after the camera was told.
+        wait_until(lambda: not studio.kill_at.exists(), 60, f"a process comes to {point}")
 
 
 def test_the_machine_goes_down_after_the_answer_and_the_camera_is_away_for_a_while(

@@ -85,14 +85,7 @@ class Hospital:
     kill_at: Path
 
     def start(self) -> None:
-        self.node.start(
-            {
-                "PYTHONPATH": str(Path(__file__).parent / "kill_at"),
-                "HEMIFACE_TEST_KILL_POINTS": " ".join(POINTS),
-                "HEMIFACE_TEST_KILL_AT": str(self.kill_at),
-            }
-        )
-        self.node.wait_until_listening()
+        self.node.start_to_be_killed(POINTS, self.kill_at)
 
     def reports(self, study: SentStudy) -> list[dict[str, str]]:
         client = self.pacs.client
@@ -146,7 +139,7 @@ def test_a_process_is_killed(point: str, hospital: Hospital, tmp_path: Path) -> 
     hospital.kill_at.write_text(point)
     hospital.node.send_until_acknowledged(study.files)
     hospital.wait_for_reports(study)
-    assert not hospital.kill_at.exists(), f"no process came to {point}"
+    wait_until(lambda: not hospital.kill_at.exists(), 90, f"a process comes to {point}")
     hospital.assert_everything_is_there_once(study)
 
 

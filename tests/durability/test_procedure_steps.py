@@ -47,14 +47,7 @@ class Department:
     kill_at: Path
 
     def start(self) -> None:
-        self.node.start(
-            {
-                "PYTHONPATH": str(Path(__file__).parent / "kill_at"),
-                "HEMIFACE_TEST_KILL_POINTS": " ".join(POINTS),
-                "HEMIFACE_TEST_KILL_AT": str(self.kill_at),
-            }
-        )
-        self.node.wait_until_listening()
+        self.node.start_to_be_killed(POINTS, self.kill_at)
 
     def photograph(self, folder: Path) -> SentStudy:
         study = renewed(self.phantom, folder)

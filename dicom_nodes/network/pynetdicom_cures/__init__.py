@@ -61,5 +61,9 @@ What is wrong          What is done, and the module that does it
                        loop watches them until their first byte is there, and
                        closes who has gone (`receiving_server`,
                        `unheard_connections`).
+13 unread rejection    A requestor that wakes after the peer has rejected it finds
+                       the connection closed, and says that it was aborted: on a
+                       busy machine a permanent rejection then looks like one
+                       that passes. Here the rejection is read (`requesting_entity`).
 =====================  =========================================================
 """

@@ -1,4 +1,4 @@
-"""Cures 3, 5 and 9 on the requesting side: associations that the node opens."""
+"""Cures 3, 5, 9 and 13 on the requesting side: associations that the node opens."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from pynetdicom import AE
 from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.transport import AddressInformation, AssociationSocket
 
 
@@ -88,3 +89,26 @@ class RequestingEntity(AE):
         requesting = RequestingSocket(assoc, address=address)
         requesting.tls_args = tls_args
         return requesting
+
+
+def answer_to_request(association: Association) -> A_ASSOCIATE | None:
+    """Cure 13: what the peer answered to the association request, also when it was quick.
+
+    pynetdicom wakes the requestor when TCP is connected, and the requestor then
+    asks whether it still is. When it wakes so late that the rejection has come
+    and closed the connection, it believes that there never was one, and leaves
+    the rejection in the queue.
+
+    Parameters
+    ----------
+    association : Association
+        After `RequestingEntity.associate`.
+
+    Returns
+    -------
+    A_ASSOCIATE or None
+        None where the peer has not answered.
+    """
+    read = association.acceptor.primitive
+    answer = association.dul.receive_pdu() if read is None else read
+    return answer if isinstance(answer, A_ASSOCIATE) else None

@@ -1,4 +1,4 @@
-"""Cures 3 and 9: the race of `send_*`, and a peer that stops in the middle."""
+"""Cures 3, 9 and 13: the race of `send_*`, a peer that stops in the middle or rejects fast."""
 
 from __future__ import annotations
 
@@ -15,9 +15,15 @@ from pynetdicom.association import Association
 
 from dicom_nodes.network.part10_header import encode_header
 from dicom_nodes.network.peer import Peer
-from dicom_nodes.network.pynetdicom_cures.requesting_entity import RequestingEntity, SafeCheckpoint
+from dicom_nodes.network.pynetdicom_cures.requesting_entity import (
+    RequestingEntity,
+    RequestingSocket,
+    SafeCheckpoint,
+    answer_to_request,
+)
 from dicom_nodes.network.storage_scu import Fault, send_files
 from tests.dicom_nodes.network.scripted_peer import (
+    A_ASSOCIATE_RJ,
     A_RELEASE_RP,
     A_RELEASE_RQ,
     EXPLICIT,
@@ -136,6 +142,42 @@ def test_associations_of_the_node_have_the_safe_checkpoint() -> None:
         assert isinstance(association._reactor_checkpoint, SafeCheckpoint)
         association.release()
         assert association.is_released
+
+
+class _LateToWake(threading.Event):
+    """Lets who waits for the connection wake when the answer has come and closed it."""
+
+    def __init__(self, association: Association) -> None:
+        super().__init__()
+        self._association = association
+
+    def wait(self, timeout: float | None = None) -> bool:
+        was_set = super().wait(timeout)
+        self._association.dul.join(5)
+        return was_set
+
+
+class _EntityThatWakesLate(RequestingEntity):
+    def _create_socket(self, assoc: Association, address: Any, tls_args: Any) -> RequestingSocket:
+        requesting = super()._create_socket(assoc, address, tls_args)
+        requesting._ready = _LateToWake(assoc)
+        return requesting
+
+
+def test_a_rejection_that_came_before_the_requestor_woke_is_read() -> None:
+    def reject(connection: Connection) -> None:
+        connection.receive()
+        connection.send(pdu(A_ASSOCIATE_RJ, bytes((0, 1, 1, 7))))
+        connection.ended()
+
+    entity = _EntityThatWakesLate("SCU")
+    entity.add_requested_context(VERIFICATION)
+    with ScriptedAcceptor(reject) as acceptor:
+        association = entity.associate("127.0.0.1", acceptor.port)
+    assert not association.is_rejected, "pynetdicom takes it for a connection that failed"
+    answer = answer_to_request(association)
+    assert answer is not None
+    assert (answer.result, answer.result_source, answer.diagnostic) == (1, 1, 7)
 
 
 def _part10(uid: str) -> bytes:
