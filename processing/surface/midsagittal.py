@@ -74,6 +74,9 @@ _FAR_APART_DEG: Final = 1.0
 _LEAST_SUPPORT: Final = 0.5
 # Naturally asymmetric faces stay below this exactness; scans of symmetric ones lie above.
 _EXACT: Final = 0.75
+# From here on all that counts is what is exactly symmetric; between the two it counts in part,
+# so that no small change of a scan makes the plane jump.
+_WHOLLY_EXACT: Final = 0.8
 # With more than a quarter of the face affected its edges pull a plane that all share.
 _MOSTLY_SYMMETRIC: Final = 0.75
 # With more than this symmetric no deficit covers most of a naturally asymmetric hemiface.
@@ -86,7 +89,6 @@ _CLOSELY_SYMMETRIC: Final = 0.16
 _SHARPER: Final = 0.02
 _ON_THE_LACKING_SIDE: Final = 0.01
 _UPPER_SAMPLE: Final = 2_500
-_EXACT_SAMPLE: Final = 6_000
 # Nasal root and orbits: of the reference face, from so far below the inner corners of the
 # eyes upward.
 _BELOW_EYES_MM: Final = 12.0
@@ -204,13 +206,18 @@ def _of_whole_face(
         plane = plane_beside_outliers(registration, start, whole)
     else:
         plane = completed_plane(registration, start, whole, choice.left)
-    if plane is None or choice.fitted.difference.exactness() <= _EXACT:
+    exactness = choice.fitted.difference.exactness()
+    if plane is None or exactness <= _EXACT:
         return plane
     # Nothing is there to be predicted, and what a deficit has of shallow edges, which pull
     # least squares, stands out from the noise of the scan.
     beside = whole if choice.left is None else choice.left
-    exact = refined(registration, plane, beside, Loss(EXACT_MM), _EXACT_SAMPLE)
-    return plane if exact is None else exact.plane.with_covariance(plane.covariance)
+    exact = refined(registration, plane, beside, Loss(EXACT_MM), len(beside))
+    if exact is None:
+        return plane
+    share = min((exactness - _EXACT) / (_WHOLLY_EXACT - _EXACT), 1.0)
+    moved = plane.moved(share * plane.shift_to(exact.plane))
+    return moved.with_covariance(plane.covariance)
 
 
 def _of_upper_face(

@@ -16,6 +16,7 @@ scan nothing is predicted but zero, and the plane is that of what remains.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,7 +25,13 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 
 from processing.surface.plane import MirrorPlane
-from processing.surface.plane_consensus import cells_of, folded, squared_distances
+from processing.surface.plane_consensus import (
+    AT_THE_PIVOT,
+    Origin,
+    cells_of,
+    folded,
+    squared_distances,
+)
 from processing.surface.registration import MirrorPairs, Registration, geman_mcclure
 
 # Left minus right of twelve simulated faces correlates so far; a scanner's error less far.
@@ -59,8 +66,13 @@ _LEAST_SHARE: Final = 0.05
 _CLEARLY_AFFECTED: Final = 8.0
 _MARGIN_MM: Final = 10.5
 _LEAST_REMAINING: Final = 0.25
-_SAMPLE: Final = 6_000
-_PAIRINGS: Final = 2
+# Where the cells begin is a matter of chance, and moves the plane; their mean moves little.
+_ORIGINS_MM: Final[tuple[Origin, ...]] = (
+    AT_THE_PIVOT,
+    (5.0, 5.0, 0.0),
+    (5.0, 0.0, 5.0),
+    (0.0, 5.0, 5.0),
+)
 _LEAST_CELLS: Final = 10
 
 
@@ -121,12 +133,15 @@ def plane_beside_outliers(
     -------
     MirrorPlane or None
     """
-    pairs = registration.pairs(start, ordered[:_SAMPLE])
+    pairs = registration.pairs(start, ordered)
     if pairs is None:
         return None
-    quiet, most_sigmas = _standing_out(pairs, start)
+    beside, most_sigmas = zip(
+        *(_standing_out(pairs, start, origin_mm) for origin_mm in _ORIGINS_MM), strict=True
+    )
+    quiet = np.mean(beside, axis=0) > 0.5
     plane = _completed(registration, start, ordered, pairs.sample[quiet], _UNDERSTATED_FOUND)
-    if plane is None or most_sigmas > _CLEARLY_AFFECTED:
+    if plane is None or np.mean(most_sigmas) > _CLEARLY_AFFECTED:
         return plane
     natural = _completed(registration, start, ordered, ordered, _UNDERSTATED_FOUND)
     if natural is None:
@@ -143,21 +158,30 @@ def _completed(
     understated: float,
 ) -> MirrorPlane | None:
     plane = start
-    for _ in range(_PAIRINGS):
-        pairs = registration.pairs(plane, ordered[:_SAMPLE])
+    shares: tuple[float, ...] = _NATURAL_SHARES
+    for origins_mm in (_ORIGINS_MM[:1], _ORIGINS_MM):
+        pairs = registration.pairs(plane, ordered)
         if pairs is None:
             return None
-        cells = _cells(pairs, plane, np.isin(pairs.sample, remaining))
-        if cells.observed.sum() < _LEAST_CELLS:
-            return None
-        step, covariance, natural_share = _least_squares_step(cells)
-        plane = plane.moved(step)
-    return plane.with_covariance(covariance * (1.0 + (understated - 1.0) * natural_share))
+        unaffected = np.isin(pairs.sample, remaining)
+        found = []
+        for origin_mm in origins_mm:
+            cells = _cells(pairs, plane, unaffected, origin_mm)
+            if cells.observed.sum() < _LEAST_CELLS:
+                return None
+            found.append(_least_squares_step(cells, shares))
+        # The likeliest share is that of the first cells, for all of them.
+        shares = (found[0].natural_share,)
+        plane = plane.moved(np.mean([each.step for each in found], axis=0))
+    covariance = np.mean([each.covariance for each in found], axis=0)
+    return plane.with_covariance(covariance * (1.0 + (understated - 1.0) * shares[0]))
 
 
-def _standing_out(pairs: MirrorPairs, plane: MirrorPlane) -> tuple[NDArray[np.bool_], float]:
+def _standing_out(
+    pairs: MirrorPairs, plane: MirrorPlane, origin_mm: Origin
+) -> tuple[NDArray[np.bool_], float]:
     """Pairs beside all that stands out, (k,), and by how many standard deviations it does."""
-    difference = folded(pairs, plane)
+    difference = folded(pairs, plane, origin_mm)
     smooth = difference.smooth_mm
     # A deficit is on one side: the differences of the other sign are the face's own.
     sigma = min(
@@ -186,8 +210,10 @@ def _sigma(difference_mm: NDArray[np.float64], areas_mm2: NDArray[np.float64]) -
     return float(np.interp(share[-1] / 2, share, heights[order])) * _MAD_TO_SIGMA
 
 
-def _cells(pairs: MirrorPairs, plane: MirrorPlane, unaffected: NDArray[np.bool_]) -> _Cells:
-    cell, sign, places = cells_of(pairs, plane)
+def _cells(
+    pairs: MirrorPairs, plane: MirrorPlane, unaffected: NDArray[np.bool_], origin_mm: Origin
+) -> _Cells:
+    cell, sign, places = cells_of(pairs, plane, origin_mm)
     count = len(places)
     areas = np.bincount(cell, pairs.areas_mm2, count).astype(np.float64)
     matching = unaffected & (np.abs(pairs.residuals_mm) < _POINT_GATE_MM)
@@ -210,13 +236,18 @@ def _cells(pairs: MirrorPairs, plane: MirrorPlane, unaffected: NDArray[np.bool_]
     )
 
 
-def _least_squares_step(
-    cells: _Cells,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """Motion to the plane of least squares over all cells, its covariance, and what is natural.
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Motion to the plane of least squares over all cells, and its covariance."""
 
-    The last is the share of natural asymmetry in the variance.
-    """
+    step: NDArray[np.float64] = field(repr=False)
+    covariance: NDArray[np.float64] = field(repr=False)
+    natural_share: float
+    """Of the variance, that natural asymmetry has."""
+
+
+def _least_squares_step(cells: _Cells, shares: Sequence[float]) -> _Found:
+    """The plane, with the likeliest of some shares of natural asymmetry."""
     seen = cells.observed
     value, motion = cells.difference_mm[seen], cells.motion[seen]
     typical = _MAD_TO_SIGMA * float(np.median(np.abs(value)))
@@ -235,7 +266,7 @@ def _least_squares_step(
                 + np.diag(white),
                 share,
             )
-            for share in _NATURAL_SHARES
+            for share in shares
         ),
         key=lambda fit: fit.log_likelihood,
     )
@@ -250,7 +281,7 @@ def _least_squares_step(
     to_plane = np.linalg.pinv(weighted.T @ cells.motion) @ weighted.T
     error += _ARBITRARY * likeliest.share * natural
     covariance = likeliest.variance * (to_plane @ error @ to_plane.T)
-    return -to_plane @ predicted, covariance, likeliest.share
+    return _Found(-to_plane @ predicted, covariance, likeliest.share)
 
 
 @dataclass(frozen=True, slots=True)

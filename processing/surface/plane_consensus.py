@@ -9,7 +9,7 @@ therefore be tried at the cost of a few matrix products.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from processing.surface.plane import MirrorPlane
 from processing.surface.registration import MirrorPairs, geman_mcclure
 
+Origin: TypeAlias = tuple[float, float, float]
+
+AT_THE_PIVOT: Final[Origin] = (0.0, 0.0, 0.0)
 _CELL_MM: Final = 10.0
 _SMOOTHING_MM: Final = 6.0
 _LEAST_CELL_MM2: Final = 5.0
@@ -136,7 +139,9 @@ class Loss:
         return cost
 
 
-def folded(pairs: MirrorPairs, plane: MirrorPlane) -> FoldedDifference:
+def folded(
+    pairs: MirrorPairs, plane: MirrorPlane, origin_mm: Origin = AT_THE_PIVOT
+) -> FoldedDifference:
     """Fold the pairs of both sides onto one.
 
     Parameters
@@ -144,8 +149,10 @@ def folded(pairs: MirrorPairs, plane: MirrorPlane) -> FoldedDifference:
     pairs : MirrorPairs
         On `plane`.
     plane : MirrorPlane
+    origin_mm : (3,) tuple of float
+        As in `cells_of`.
     """
-    cell, sign, places = cells_of(pairs, plane)
+    cell, sign, places = cells_of(pairs, plane, origin_mm)
     areas = np.bincount(cell, pairs.areas_mm2).astype(np.float64)
     share = pairs.areas_mm2 / np.maximum(areas, 1e-9)[cell]
 
@@ -164,9 +171,18 @@ def folded(pairs: MirrorPairs, plane: MirrorPlane) -> FoldedDifference:
 
 
 def cells_of(
-    pairs: MirrorPairs, plane: MirrorPlane
+    pairs: MirrorPairs, plane: MirrorPlane, origin_mm: Origin = AT_THE_PIVOT
 ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
     """The cube of 10 mm that each pair lies in when both sides are folded onto one.
+
+    Parameters
+    ----------
+    pairs : MirrorPairs
+        On `plane`.
+    plane : MirrorPlane
+    origin_mm : (3,) tuple of float
+        Where a corner of the cubes lies: distance from the plane, and from the pivot along its
+        two tangents.
 
     Returns
     -------
@@ -180,7 +196,7 @@ def cells_of(
     local = pairs.points_mm - plane.pivot_mm
     across = local @ plane.normal
     places = np.column_stack([np.abs(across), local @ plane.tangents.T])
-    key = np.floor(places / _CELL_MM).astype(np.int64) @ np.array([1, 4096, 4096**2])
+    key = np.floor((places - origin_mm) / _CELL_MM).astype(np.int64) @ np.array([1, 4096, 4096**2])
     _, cell = np.unique(key, return_inverse=True)
     share = pairs.areas_mm2 / np.maximum(np.bincount(cell, pairs.areas_mm2), 1e-9)[cell]
     middles = [np.bincount(cell, share * column) for column in places.T]
