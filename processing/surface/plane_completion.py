@@ -55,16 +55,18 @@ _ARBITRARY: Final = 0.15
 # of the model, where the area was outlined and where it was found: what is left out
 # because it stands out is no random part of the face.
 _UNDERSTATED: Final = 2.0
-_UNDERSTATED_FOUND: Final = 4.0
+_UNDERSTATED_FOUND: Final = 6.5
 # Cells of which less is left are predicted, not observed.
-_LEAST_LEFT: Final = 0.5
+_LEAST_LEFT: Final = 0.1
 _POINT_GATE_MM: Final = 4.0
-_OUTLYING: Final = 2.5
+_QUIET: Final = 2.0
+_AFFECTED: Final = 3.0
 # Of the face, that must be of one sign to say how large differences are.
 _LEAST_SHARE: Final = 0.05
 # No natural asymmetry stands out so much.
 _CLEARLY_AFFECTED: Final = 8.0
-_MARGIN_MM: Final = 10.5
+_MARGIN_MM: Final = 8.0
+_MARGIN_FADES_MM: Final = 6.0
 _LEAST_REMAINING: Final = 0.25
 # Where the cells begin is a matter of chance, and moves the plane; their mean moves little.
 _ORIGINS_MM: Final[tuple[Origin, ...]] = (
@@ -86,6 +88,7 @@ class _Cells:
     places_mm: NDArray[np.float64] = field(repr=False)
     pairs: NDArray[np.float64] = field(repr=False)
     observed: NDArray[np.bool_] = field(repr=False)
+    left: NDArray[np.float64] = field(repr=False)
 
 
 def completed_plane(
@@ -111,7 +114,9 @@ def completed_plane(
     MirrorPlane or None
         With its covariance; None when too few points find a partner.
     """
-    return _completed(registration, start, ordered, remaining, _UNDERSTATED)
+    weights = np.zeros(ordered.max() + 1)
+    weights[remaining] = 1.0
+    return _completed(registration, start, ordered, weights, _UNDERSTATED)
 
 
 def plane_beside_outliers(
@@ -139,11 +144,14 @@ def plane_beside_outliers(
     beside, most_sigmas = zip(
         *(_standing_out(pairs, start, origin_mm) for origin_mm in _ORIGINS_MM), strict=True
     )
-    quiet = np.mean(beside, axis=0) > 0.5
-    plane = _completed(registration, start, ordered, pairs.sample[quiet], _UNDERSTATED_FOUND)
+    weights = np.zeros(ordered.max() + 1)
+    weights[pairs.sample] = np.mean(beside, axis=0)
+    plane = _completed(registration, start, ordered, weights, _UNDERSTATED_FOUND)
     if plane is None or np.mean(most_sigmas) > _CLEARLY_AFFECTED:
         return plane
-    natural = _completed(registration, start, ordered, ordered, _UNDERSTATED_FOUND)
+    natural = _completed(
+        registration, start, ordered, np.ones(ordered.max() + 1), _UNDERSTATED_FOUND
+    )
     if natural is None:
         return plane
     between = plane.shift_to(natural)
@@ -154,7 +162,7 @@ def _completed(
     registration: Registration,
     start: MirrorPlane,
     ordered: NDArray[np.intp],
-    remaining: NDArray[np.intp],
+    weights: NDArray[np.float64],
     understated: float,
 ) -> MirrorPlane | None:
     plane = start
@@ -163,7 +171,7 @@ def _completed(
         pairs = registration.pairs(plane, ordered)
         if pairs is None:
             return None
-        unaffected = np.isin(pairs.sample, remaining)
+        unaffected = weights[pairs.sample]
         found = []
         for origin_mm in origins_mm:
             cells = _cells(pairs, plane, unaffected, origin_mm)
@@ -179,8 +187,8 @@ def _completed(
 
 def _standing_out(
     pairs: MirrorPairs, plane: MirrorPlane, origin_mm: Origin
-) -> tuple[NDArray[np.bool_], float]:
-    """Pairs beside all that stands out, (k,), and by how many standard deviations it does."""
+) -> tuple[NDArray[np.float64], float]:
+    """How much of each pair lies beside all that stands out, (k,), and by how many standard deviations it does."""
     difference = folded(pairs, plane, origin_mm)
     smooth = difference.smooth_mm
     # A deficit is on one side: the differences of the other sign are the face's own.
@@ -189,13 +197,14 @@ def _standing_out(
         *(_sigma(sign * smooth, difference.areas_mm2) for sign in (1.0, -1.0)),
     )
     height = np.abs(smooth) / max(sigma, _LEAST_SIGMA_MM)
-    outlying = height > _OUTLYING
-    near = squared_distances(difference.places_mm)[:, outlying] < _MARGIN_MM**2
-    around = np.asarray(near.any(axis=1))
+    quiet = np.clip((_AFFECTED - height) / (_AFFECTED - _QUIET), 0.0, 1.0)
+    apart = np.sqrt(squared_distances(difference.places_mm))
+    far = np.clip((apart - _MARGIN_MM) / _MARGIN_FADES_MM, 0.0, 1.0)
+    around = (quiet + far * (1.0 - quiet)).min(axis=1)
     # Beside a deficit over most of a hemiface a margin would leave nothing.
-    left = difference.areas_mm2[~around].sum() > _LEAST_REMAINING * difference.areas_mm2.sum()
-    affected: NDArray[np.bool_] = around if left else outlying
-    return ~affected[difference.cell_of_pair], float(height[difference.areas_mm2 > 0].max())
+    left = difference.areas_mm2 @ around > _LEAST_REMAINING * difference.areas_mm2.sum()
+    beside: NDArray[np.float64] = around if left else quiet
+    return beside[difference.cell_of_pair], float(height[difference.areas_mm2 > 0].max())
 
 
 def _sigma(difference_mm: NDArray[np.float64], areas_mm2: NDArray[np.float64]) -> float:
@@ -211,16 +220,16 @@ def _sigma(difference_mm: NDArray[np.float64], areas_mm2: NDArray[np.float64]) -
 
 
 def _cells(
-    pairs: MirrorPairs, plane: MirrorPlane, unaffected: NDArray[np.bool_], origin_mm: Origin
+    pairs: MirrorPairs, plane: MirrorPlane, unaffected: NDArray[np.float64], origin_mm: Origin
 ) -> _Cells:
     cell, sign, places = cells_of(pairs, plane, origin_mm)
     count = len(places)
     areas = np.bincount(cell, pairs.areas_mm2, count).astype(np.float64)
-    matching = unaffected & (np.abs(pairs.residuals_mm) < _POINT_GATE_MM)
-    left = np.bincount(cell, pairs.areas_mm2 * matching, count)
-    observed = left > _LEAST_LEFT * areas
+    matching = unaffected * (np.abs(pairs.residuals_mm) < _POINT_GATE_MM)
+    left = np.bincount(cell, pairs.areas_mm2 * matching, count) / np.maximum(areas, 1e-9)
+    observed = left > _LEAST_LEFT
     # Of an observed cell what is left of it counts, of the others all of it.
-    share = pairs.areas_mm2 * np.where(observed[cell], matching, True)
+    share = pairs.areas_mm2 * np.where(observed[cell], matching, 1.0)
     total = np.maximum(np.bincount(cell, share, count), 1e-9)
 
     def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -233,6 +242,7 @@ def _cells(
         places,
         np.bincount(cell, share > 0, count).astype(np.float64),
         observed,
+        left,
     )
 
 
@@ -254,6 +264,7 @@ def _least_squares_step(cells: _Cells, shares: Sequence[float]) -> _Found:
     weights = geman_mcclure(value, _TUNING * max(typical, _LEAST_SIGMA_MM))
     white = _WHITE**2 / np.maximum(cells.pairs[seen], 1.0)
     white += 1.0 / np.maximum(weights, _LEAST_WEIGHT) - 1.0
+    white += 1.0 / cells.left[seen] ** 2 - 1.0
     natural = _correlation(cells.places_mm, _NATURAL_LENGTH_MM)
     scanner = _correlation(cells.places_mm, _SCANNER_LENGTH_MM)
     likeliest = max(
