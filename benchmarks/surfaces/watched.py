@@ -23,6 +23,7 @@ PARTS: Final = (
     "clean",
     "find_face",
     "fit_midsagittal_plane",
+    "radial_maps",
     "measurements_of",
     "symmetry_pictures",
 )

@@ -3,4 +3,4 @@
 from typing import Final
 
 ANALYSIS: Final = "surface-symmetry"
-VERSION: Final = "2.2.0"
+VERSION: Final = "2.3.0"

@@ -14,6 +14,7 @@ from processing.surface.face_views import FIT_LIMIT_MM
 from processing.surface.landmarks import PAINT_LIMIT_MM, FoundFace
 from processing.surface.mesh import Cleaning
 from processing.surface.midsagittal import REMAINING_LIMIT, RIVAL_LIMIT, MidsagittalPlane
+from processing.surface.radial import RadialMaps
 
 INTERCANTHAL_LIMITS_MM: Final = (20.0, 50.0)
 EXOCANTHAL_LIMITS_MM: Final = (60.0, 130.0)
@@ -208,11 +209,11 @@ def _checks_of_defects(face: FoundFace, cleaning: Cleaning) -> tuple[QualityChec
     )
 
 
-def checks_of_plane(fitted: MidsagittalPlane) -> tuple[QualityCheck, ...]:
+def checks_of_plane(fitted: MidsagittalPlane, maps: RadialMaps) -> tuple[QualityCheck, ...]:
     """How well the plane is known, and what it stands on."""
     plane = fitted.plane
     return (
-        at_least("facial_region_coverage", fitted.maps.coverage, "1", COVERAGE_LIMIT),
+        at_least("facial_region_coverage", maps.coverage, "1", COVERAGE_LIMIT),
         at_least("symmetric_area_fraction", fitted.remaining, "1", REMAINING_LIMIT),
         at_most("plane_angle_uncertainty", plane.angle_uncertainty_deg, "deg", ANGLE_LIMIT_DEG),
         at_most("plane_lateral_uncertainty", plane.lateral_uncertainty_mm, "mm", LATERAL_LIMIT_MM),

@@ -21,24 +21,11 @@ from processing.surface.frame import REFERENCE_LANDMARKS_MM
 from processing.surface.landmarks import FoundFace
 from processing.surface.options import PlaneMethod, SurfaceOptions
 from processing.surface.plane import MirrorPlane, plane_through
+from processing.surface.plane_choice import EXACT, PlaneChoice, chosen_plane
 from processing.surface.plane_completion import completed_plane, plane_beside_outliers
 from processing.surface.plane_consensus import Loss
-from processing.surface.plane_fit import (
-    EXACT_MM,
-    FittedPlane,
-    apart,
-    beside_deficit,
-    differ,
-    refined,
-)
-from processing.surface.plane_fit import SYMMETRIC as SYMMETRIC_LOSS
-from processing.surface.radial import (
-    RadialMaps,
-    beside_or_opposite,
-    looked_up,
-    radial_maps,
-    region_mask,
-)
+from processing.surface.plane_fit import EXACT_MM, SYMMETRIC, refined
+from processing.surface.radial import beside_or_opposite, looked_up, region_mask
 from processing.surface.registration import Registration
 from processing.surface.volume import moved_frame
 
@@ -59,36 +46,11 @@ _LEAST_SPREAD_MM: Final = 0.7
 _FRAME_ANGLE_DEG: Final = 2.0
 _FRAME_SHIFT_MM: Final = 2.0
 _PIVOT_FORWARD_MM: Final = 40.0
-# Planes that differ less are the same plane, found twice.
-_OTHER_DEG: Final = 0.25
-_OTHER_MM: Final = 0.25
-_CLEARLY_OTHER_DEG: Final = 0.3
-_CLEARLY_OTHER_MM: Final = 0.4
-# By so much more of the area must be exactly symmetric before a deficit over most of a
-# hemiface is believed; natural asymmetry alone reaches less. It does not pull planes
-# apart by a degree, either, so that less evidence is enough then.
-_MORE_EXACT: Final = 0.05
-_ABOUT_AS_EXACT: Final = -0.05
-_FAR_APART_DEG: Final = 1.0
-# A plane under which so much less of the face is roughly symmetric explains it worse.
-_LEAST_SUPPORT: Final = 0.5
-# Naturally asymmetric faces stay below this exactness; scans of symmetric ones lie above.
-_EXACT: Final = 0.75
 # From here on all that counts is what is exactly symmetric; between the two it counts in part,
 # so that no small change of a scan makes the plane jump.
 _WHOLLY_EXACT: Final = 0.8
-# With more than a quarter of the face affected its edges pull a plane that all share.
-_MOSTLY_SYMMETRIC: Final = 0.75
-# With more than this symmetric no deficit covers most of a naturally asymmetric hemiface.
-_WIDELY_AFFECTED: Final = 0.7
-# By so much more exactly symmetric beside a deficit a plane is told as a rival all the same.
-_DOUBTFUL: Final = 0.03
-# So much of the face within the noise of its scan, by so much more sharply, and so little
-# of it standing out on the side that lacks, tell a plane as a rival too.
-_CLOSELY_SYMMETRIC: Final = 0.16
-_SHARPER: Final = 0.02
-_ON_THE_LACKING_SIDE: Final = 0.01
 _UPPER_SAMPLE: Final = 2_500
+_EXACT_SAMPLE: Final = 15_000
 # Nasal root and orbits: of the reference face, from so far below the inner corners of the
 # eyes upward.
 _BELOW_EYES_MM: Final = 12.0
@@ -102,8 +64,6 @@ class MidsagittalPlane:
     Parameters
     ----------
     plane : MirrorPlane
-    maps : RadialMaps
-        Both hemifaces on that plane.
     remaining : float
         The part of the measured face that was symmetric enough to take part.
     start_angle_deg : float
@@ -118,22 +78,10 @@ class MidsagittalPlane:
     """
 
     plane: MirrorPlane
-    maps: RadialMaps
     remaining: float
     start_angle_deg: float
     alternatives: Mapping[str, MirrorPlane] = field(default_factory=lambda: MappingProxyType({}))
     rival_ratio: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    fitted: FittedPlane
-    rival: FittedPlane | None = None
-    rival_ratio: float = 0.0
-    share: float = 1.0
-    """Of the facial region, that was not outlined."""
-    left: NDArray[np.intp] | None = None
-    """The points that were not outlined, where a person did."""
 
 
 def fit_midsagittal_plane(
@@ -164,7 +112,7 @@ def fit_midsagittal_plane(
     if given is not None:
         return _given(face, given, landmarks)
     if options.plane is PlaneMethod.LANDMARKS:
-        return _placed(face, landmarks, 1.0, landmarks, {})
+        return _placed(landmarks, 1.0, landmarks, {})
     frame = moved_frame(face.frame, landmarks)
     candidates = looked_up(region_mask(), face.mesh, frame)
     registration = Registration(face.mesh)
@@ -174,15 +122,15 @@ def fit_midsagittal_plane(
         upper_face &= ~_with_mirror_image(face, outlined, landmarks)
     upper = registration.ordered(upper_face)
     if options.plane is PlaneMethod.UPPER_FACE:
-        return _of_upper_face(face, registration, upper, landmarks)
+        return _of_upper_face(registration, upper, landmarks)
     whole = registration.ordered(candidates)
-    choice = _chosen(registration, landmarks, whole)
+    choice = chosen_plane(registration, landmarks, whole)
     if outlined is not None:
         choice = _beside_outlined(face, registration, candidates, outlined, landmarks, choice)
     if choice is None:
         return None
     alternatives = {LANDMARKS: landmarks}
-    above = refined(registration, choice.fitted.plane, upper, SYMMETRIC_LOSS, _UPPER_SAMPLE)
+    above = refined(registration, choice.fitted.plane, upper, SYMMETRIC, _UPPER_SAMPLE)
     if above is not None:
         alternatives[UPPER_FACE] = above.plane
     plane = _of_whole_face(registration, choice, whole)
@@ -194,11 +142,11 @@ def fit_midsagittal_plane(
             between = plane.shift_to(choice.rival.plane)
             plane = plane.with_covariance(plane.covariance + np.outer(between, between))
     remaining = choice.share * choice.fitted.symmetric_fraction
-    return _placed(face, plane, remaining, landmarks, alternatives, choice.rival_ratio)
+    return _placed(plane, remaining, landmarks, alternatives, choice.rival_ratio)
 
 
 def _of_whole_face(
-    registration: Registration, choice: _Choice, whole: NDArray[np.intp]
+    registration: Registration, choice: PlaneChoice, whole: NDArray[np.intp]
 ) -> MirrorPlane | None:
     """The plane before the deficit, with its covariance."""
     start = choice.fitted.plane
@@ -207,61 +155,32 @@ def _of_whole_face(
     else:
         plane = completed_plane(registration, start, whole, choice.left)
     exactness = choice.fitted.difference.exactness()
-    if plane is None or exactness <= _EXACT:
+    if plane is None or exactness <= EXACT:
         return plane
     # Nothing is there to be predicted, and what a deficit has of shallow edges, which pull
     # least squares, stands out from the noise of the scan.
     beside = whole if choice.left is None else choice.left
-    exact = refined(registration, plane, beside, Loss(EXACT_MM), len(beside))
+    exact = refined(registration, plane, beside, Loss(EXACT_MM), _EXACT_SAMPLE)
     if exact is None:
         return plane
-    share = min((exactness - _EXACT) / (_WHOLLY_EXACT - _EXACT), 1.0)
+    share = min((exactness - EXACT) / (_WHOLLY_EXACT - EXACT), 1.0)
     moved = plane.moved(share * plane.shift_to(exact.plane))
     return moved.with_covariance(plane.covariance)
 
 
 def _of_upper_face(
-    face: FoundFace,
     registration: Registration,
     upper: NDArray[np.intp],
     landmarks: MirrorPlane,
 ) -> MidsagittalPlane | None:
     rough = registration.annealed(landmarks, upper)
-    fitted = None if rough is None else refined(registration, rough, upper, SYMMETRIC_LOSS)
+    fitted = None if rough is None else refined(registration, rough, upper, SYMMETRIC)
     if fitted is None:
         return None
     plane = completed_plane(registration, fitted.plane, upper, upper)
     if plane is None:
         return None
-    return _placed(face, plane, fitted.symmetric_fraction, landmarks, {LANDMARKS: landmarks})
-
-
-def _chosen(
-    registration: Registration,
-    landmarks: MirrorPlane,
-    ordered: NDArray[np.intp],
-) -> _Choice | None:
-    """The plane that all of a face shares, or one beside a deficit, by their evidence."""
-    rough = registration.annealed(landmarks, ordered)
-    shared = None if rough is None else refined(registration, rough, ordered, SYMMETRIC_LOSS)
-    if shared is None:
-        return None
-    others = beside_deficit(
-        registration,
-        shared,
-        landmarks,
-        ordered,
-        everywhere=shared.symmetric_fraction < _MOSTLY_SYMMETRIC,
-    )
-    believable = [each for each in others if _may_explain(each, shared)]
-    chosen = max([shared, *believable], key=lambda each: _evidence(each, shared))
-    exactness = shared.difference.exactness()
-    doubtful = [
-        each
-        for each in others
-        if each.difference.exactness() > exactness + _DOUBTFUL or _sharper(each, shared)
-    ]
-    return _against_rivals(chosen, [shared, *believable, *doubtful])
+    return _placed(plane, fitted.symmetric_fraction, landmarks, {LANDMARKS: landmarks})
 
 
 def _beside_outlined(
@@ -270,8 +189,8 @@ def _beside_outlined(
     candidates: NDArray[np.bool_],
     outlined: NDArray[np.bool_],
     landmarks: MirrorPlane,
-    sought: _Choice | None,
-) -> _Choice | None:
+    sought: PlaneChoice | None,
+) -> PlaneChoice | None:
     """The plane of what lies outside an outlined area and its mirror image.
 
     A large deficit displaces the landmarks, and with them the mirror image of the
@@ -283,80 +202,18 @@ def _beside_outlined(
     for start in (landmarks, *([] if sought is None else [sought.fitted.plane])):
         left = registration.ordered(candidates & ~_with_mirror_image(face, outlined, start))
         rough = registration.annealed(start, left) if start is landmarks else start
-        first = None if rough is None else refined(registration, rough, left, SYMMETRIC_LOSS)
+        first = None if rough is None else refined(registration, rough, left, SYMMETRIC)
         if first is None:
             continue
         left = registration.ordered(candidates & ~_with_mirror_image(face, outlined, first.plane))
-        again = refined(registration, first.plane, left, SYMMETRIC_LOSS)
+        again = refined(registration, first.plane, left, SYMMETRIC)
         if again is not None:
             share = len(left) / max(int(candidates.sum()), 1)
-            fits.append(_Choice(again, share=share, left=left))
+            fits.append(PlaneChoice(again, share=share, left=left))
     return max(fits, key=lambda each: each.fitted.symmetric_fraction, default=None)
 
 
-def _evidence(fitted: FittedPlane, shared: FittedPlane) -> float:
-    """Exactness, less what a plane beside a deficit must have more of."""
-    exactness = fitted.difference.exactness()
-    if fitted is shared:
-        return exactness
-    if not differ(fitted.plane, shared.plane, _OTHER_DEG, _OTHER_MM):
-        # The same plane, but not pulled by the edges of a large deficit; only where
-        # something is exactly symmetric is that better than what all of the face says.
-        return 1.0 + exactness if exactness > _EXACT else -1.0
-    far = apart(fitted.plane, shared.plane)[0] > _FAR_APART_DEG and _supported(fitted, shared)
-    return exactness - (_ABOUT_AS_EXACT if far else _MORE_EXACT)
-
-
-def _may_explain(fitted: FittedPlane, shared: FittedPlane) -> bool:
-    """Whether a plane beside a deficit is to be believed at all.
-
-    Where most of a face is about symmetric on one plane, only exact symmetry beside a
-    deficit speaks for another: natural asymmetry lets some other plane look as well.
-    """
-    return (
-        shared.symmetric_fraction < _WIDELY_AFFECTED
-        or fitted.difference.exactness() > _EXACT
-        or not differ(fitted.plane, shared.plane, _OTHER_DEG, _OTHER_MM)
-    )
-
-
-def _sharper(fitted: FittedPlane, shared: FittedPlane) -> bool:
-    """Whether a plane beside a deficit might be right though the face is about symmetric.
-
-    Beside a shallow deficit over most of a hemiface a good part of the face is symmetric to
-    well within the noise of its scan, more sharply than on the plane that all of the face
-    shares, and nothing stands out on the side that lacks.
-    """
-    difference = fitted.difference
-    return (
-        difference.closely_symmetric() > _CLOSELY_SYMMETRIC
-        and difference.sharpness() > shared.difference.sharpness() + _SHARPER
-        and difference.standing_out(-fitted.loss.lacking) < _ON_THE_LACKING_SIDE
-    )
-
-
-def _supported(fitted: FittedPlane, other: FittedPlane) -> bool:
-    """Whether about as much of the face is roughly symmetric as on another plane."""
-    return fitted.difference.rough_support() > _LEAST_SUPPORT * other.difference.rough_support()
-
-
-def _against_rivals(chosen: FittedPlane, candidates: list[FittedPlane]) -> _Choice:
-    rivals = [
-        each
-        for each in candidates
-        if each is not chosen
-        and _supported(each, chosen)
-        and differ(each.plane, chosen.plane, _CLEARLY_OTHER_DEG, _CLEARLY_OTHER_MM)
-    ]
-    if not rivals:
-        return _Choice(chosen)
-    rival = max(rivals, key=lambda each: each.difference.exactness())
-    ratio = rival.difference.exactness() / max(chosen.difference.exactness(), 1e-9)
-    return _Choice(chosen, rival, min(ratio, 1.0))
-
-
 def _placed(
-    face: FoundFace,
     plane: MirrorPlane,
     remaining: float,
     landmarks: MirrorPlane,
@@ -366,7 +223,6 @@ def _placed(
     cosine = float(np.clip(plane.normal @ landmarks.normal, -1, 1))
     return MidsagittalPlane(
         plane,
-        radial_maps(face.mesh, moved_frame(face.frame, plane)),
         remaining,
         float(np.degrees(np.arccos(cosine))),
         MappingProxyType(dict(alternatives)),
@@ -382,7 +238,7 @@ def _given(face: FoundFace, given: Plane, landmarks: MirrorPlane) -> Midsagittal
     pivot = landmarks.pivot_mm - (landmarks.pivot_mm @ normal - offset) * normal
     variances = np.array([np.radians(_GIVEN_ANGLE_DEG) ** 2 / 2] * 2 + [_GIVEN_SHIFT_MM**2])
     plane = plane_through(normal, pivot, face.frame.axes[1], np.diag(variances))
-    return _placed(face, plane, 1.0, landmarks, {LANDMARKS: landmarks})
+    return _placed(plane, 1.0, landmarks, {LANDMARKS: landmarks})
 
 
 def _in_upper_face(face: FoundFace) -> NDArray[np.bool_]:

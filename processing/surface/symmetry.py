@@ -26,8 +26,9 @@ from processing.surface.mesh import clean
 from processing.surface.midsagittal import fit_midsagittal_plane
 from processing.surface.options import SurfaceOptions
 from processing.surface.pictures import symmetry_models, symmetry_pictures
-from processing.surface.radial import looked_up
+from processing.surface.radial import looked_up, radial_maps
 from processing.surface.results import Measured, measurements_of
+from processing.surface.volume import moved_frame
 
 FOUND_AREA: Final = "affected-area"
 GIVEN_AREA: Final = "affected-area-given"
@@ -81,17 +82,18 @@ def _measured(surface: Surface, detector: FaceDetector, options: SurfaceOptions)
             "the scan must show both sides",
             checks,
         )
-    checks += checks_of_plane(fitted)
+    maps = radial_maps(face.mesh, moved_frame(face.frame, fitted.plane))
+    checks += checks_of_plane(fitted, maps)
     reason = failed(checks, surface.source)
     if reason:
         return _refused(surface, reason, checks)
     measured = Measured(
         face.mesh,
         fitted.plane,
-        fitted.maps,
+        maps,
         face.landmarks_mm,
         face.spread_mm,
-        looked_up(fitted.maps.measured, face.mesh, fitted.maps.frame),
+        looked_up(maps.measured, face.mesh, maps.frame),
         edited=face.edited,
         moved_mm=face.moved_mm,
         alternatives=fitted.alternatives,
