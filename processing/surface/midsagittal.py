@@ -50,7 +50,7 @@ _PIVOT_FORWARD_MM: Final = 40.0
 # so that no small change of a scan makes the plane jump.
 _WHOLLY_EXACT: Final = 0.8
 _UPPER_SAMPLE: Final = 2_500
-_EXACT_SAMPLE: Final = 15_000
+_EXACT_SAMPLE: Final = 8_000
 # Nasal root and orbits: of the reference face, from so far below the inner corners of the
 # eyes upward.
 _BELOW_EYES_MM: Final = 12.0

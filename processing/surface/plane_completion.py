@@ -78,7 +78,7 @@ _ORIGINS_MM: Final[tuple[Origin, ...]] = (
 )
 _LEAST_CELLS: Final = 10
 # More points do not make the plane better.
-_SAMPLE: Final = 15_000
+_SAMPLE: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,33 +302,28 @@ def _least_squares(cells: _Cells, shares: Sequence[float]) -> _Step:
     white = _WHITE**2 / np.maximum(cells.pairs[seen], 1.0)
     white += 1.0 / np.maximum(weights, _LEAST_WEIGHT) - 1.0
     white += 1.0 / cells.left[seen] ** 2 - 1.0
-    natural, scanner = _correlations(cells.places_mm, (_NATURAL_LENGTH_MM, _SCANNER_LENGTH_MM))
+    natural = _correlation(cells.places_mm, _NATURAL_LENGTH_MM)
+    scanner = _correlation(cells.places_mm[seen], _SCANNER_LENGTH_MM)
+    observed = natural[np.ix_(seen, seen)]
     likeliest = max(
         (
-            _fit(
-                value,
-                motion,
-                share * natural[np.ix_(seen, seen)]
-                + (1.0 - share) * scanner[np.ix_(seen, seen)]
-                + np.diag(white),
-                share,
-            )
+            _fit(value, motion, share * observed + (1.0 - share) * scanner, white, share)
             for share in shares
         ),
         key=lambda fit: fit.log_likelihood,
     )
-    # What is predicted is natural asymmetry; the error of the scanner is no part of the face.
-    towards = likeliest.share * natural[:, seen]
-    gain = cho_solve((likeliest.root, True), towards.T).T
-    trend = cells.motion - gain @ motion
-    predicted = gain @ value + trend @ likeliest.trend
-    error = likeliest.share * natural - gain @ towards.T
-    error += trend @ likeliest.trend_covariance @ trend.T
     weighted = cells.motion * cells.areas_mm2[:, None]
     to_plane = np.linalg.pinv(weighted.T @ cells.motion) @ weighted.T
-    error += _ARBITRARY * likeliest.share * natural
-    covariance = likeliest.variance * (to_plane @ error @ to_plane.T)
-    return _Step(-to_plane @ predicted, covariance, likeliest.share)
+    # What is predicted is natural asymmetry; the error of the scanner is no part of the face.
+    # Of the prediction only its three motions of the plane are made, not the cells'.
+    of_natural = likeliest.share * (to_plane @ natural)
+    towards = of_natural[:, seen]
+    gain = cho_solve((likeliest.root, True), towards.T).T
+    trend = to_plane @ cells.motion - gain @ motion
+    error = (1.0 + _ARBITRARY) * (of_natural @ to_plane.T) - gain @ towards.T
+    error += trend @ likeliest.trend_covariance @ trend.T
+    step = -(gain @ value + trend @ likeliest.trend)
+    return _Step(step, likeliest.variance * error, likeliest.share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,11 +342,16 @@ class _Fit:
 def _fit(
     value: NDArray[np.float64],
     motion: NDArray[np.float64],
-    covariance: NDArray[np.float64],
+    smooth: NDArray[np.float64],
+    white: NDArray[np.float64],
     share: float,
 ) -> _Fit:
-    """The trend, and the restricted likelihood of a share (Patterson and Thompson 1971)."""
-    root = cholesky(covariance, lower=True)
+    """The trend, and the restricted likelihood of a share (Patterson and Thompson 1971).
+
+    `smooth` is the correlation of what is smooth and is overwritten.
+    """
+    np.fill_diagonal(smooth, smooth.diagonal() + white)
+    root = cholesky(smooth, lower=True, overwrite_a=True, check_finite=False)
     whitened = solve_triangular(root, np.column_stack([motion, value]), lower=True)
     design, target = whitened[:, :-1], whitened[:, -1]
     information = design.T @ design
@@ -366,17 +366,12 @@ def _fit(
     return _Fit(share, variance, float(log_likelihood), trend, trend_covariance, root)
 
 
-def _correlations(
-    places_mm: NDArray[np.float64], lengths_mm: Sequence[float]
-) -> list[NDArray[np.float64]]:
+def _correlation(places_mm: NDArray[np.float64], length_mm: float) -> NDArray[np.float64]:
     """Correlation of left minus right between places of one side, (n, n); 0 on the midline.
 
     Gaussian, less that with the mirror image: both sides belong to one smooth field.
     """
-    squared = squared_distances(places_mm)
-    across = places_mm[:, 0]
-    mirrored = 4.0 * np.outer(across, across)
-    return [
-        np.exp(-squared / (2 * each**2)) * -np.expm1(-mirrored / (2 * each**2))
-        for each in lengths_mm
-    ]
+    across = places_mm[:, 0] / length_mm
+    same = np.exp(squared_distances(places_mm) / (-2 * length_mm**2))
+    correlation: NDArray[np.float64] = -same * np.expm1(-2.0 * np.outer(across, across))
+    return correlation

@@ -164,13 +164,15 @@ def pixel_directions() -> NDArray[np.float64]:
     return directions
 
 
+@lru_cache(maxsize=1)
 def region_mask() -> NDArray[np.bool_]:
-    """The facial region on the grid of one hemiface, (ROWS, COLUMNS)."""
+    """The facial region on the grid of one hemiface, (ROWS, COLUMNS). Not to be written to."""
     across = (np.arange(COLUMNS) + 0.5) * PIXEL
     upward = (np.arange(ROWS) + 0.5 - ROWS / 2) * PIXEL
     u, v = np.meshgrid(across, upward)
     half_height = np.where(v > 0, HALF_HEIGHT_UP, HALF_HEIGHT_DOWN)
     inside: NDArray[np.bool_] = (u / HALF_WIDTH) ** 4 + (v / half_height) ** 4 < 1
+    inside.flags.writeable = False
     return inside
 
 

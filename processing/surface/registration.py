@@ -91,6 +91,8 @@ class Registration:
         # and a point more or less changes little.
         count = len(self._points.places_mm)
         self._rank = np.random.default_rng(_SEED).permutation(count)
+        self._place_in_tree = np.empty(count, np.intp)
+        self._place_in_tree[self._tree.indices] = np.arange(count)
 
     def ordered(self, candidates: NDArray[np.bool_]) -> NDArray[np.intp]:
         """The points that stand for candidate vertices, in the order of sampling.
@@ -132,6 +134,8 @@ class Registration:
             than 45 degrees, and with the border of the mesh, do not count.
         """
         points = self._points
+        # Neighbours are looked for one after the other, while their part of the tree is at hand.
+        sample = sample[np.argsort(self._place_in_tree[sample])]
         places = points.places_mm[sample]
         images = plane.reflected(places)
         distance, partner = self._tree.query(images, distance_upper_bound=gate_mm)
