@@ -97,7 +97,7 @@ def volume_table(results: Sequence[Compared], title: str, limit: tuple[float, fl
         group = [each for each in results if (each.site, each.volume_ml) == (site, size)]
         measured = [each for each in group if each.refused is None]
         if not measured:
-            rows.append((site, size, len(group), len(group), *[None] * 10))
+            rows.append((site, size, len(group), len(group), *[None] * 11))
             continue
         own = [each.planes[HEMIFACE] for each in measured]
         truth = float(np.mean([abs(each.hemiface.truth) for each in own]))
@@ -116,6 +116,7 @@ def volume_table(results: Sequence[Compared], title: str, limit: tuple[float, fl
                 headline,
                 _rms([each.found for each in measured]),
                 _rms([each.found_levelled for each in measured]),
+                _rms([each.found_within for each in measured]),
                 given,
                 _rms([each.given_levelled for each in measured]),
                 _rms([each.planes["true plane"].area for each in measured]),
@@ -125,12 +126,14 @@ def volume_table(results: Sequence[Compared], title: str, limit: tuple[float, fl
     return Table(
         title,
         "RMS errors in mL; *allowed* is what the issue allows without a given area. hemiface: the "
-        "headline; found: the area found automatically; given: the outlined area, given to the "
-        "measurement; true plane: the same on the true plane, what is left of the error when the "
-        "plane is perfect; lost: mean of what the headline under-reads.",
+        "headline; found: the area found automatically; within: against what truly lies in it; "
+        "given: the outlined area, given to the measurement; true plane: the same on the true "
+        "plane, what is left of the error when the plane is perfect; lost: mean of what the "
+        "headline under-reads.",
         (
             *("site", "mL", "n", "refused", "plane deg", "plane mm", "allowed", "hemiface"),
-            *("found", "found, levelled", "given", "given, levelled", "given, true plane", "lost"),
+            *("found", "found, levelled", "found, within", "given", "given, levelled"),
+            *("given, true plane", "lost"),
         ),
         tuple(rows),
     )
@@ -208,6 +211,7 @@ def coverage_table(results: Sequence[Compared], title: str) -> Table:
         "volume, hemiface": lambda each: each.hemiface,
         "volume, affected area": lambda each: each.found,
         "volume, affected area, levelled": lambda each: each.found_levelled,
+        "volume, affected area, of what lies within": lambda each: each.found_within,
         "volume, given area": lambda each: each.given,
         "volume, given area, levelled": lambda each: each.given_levelled,
         "rms_asymmetry": lambda each: each.rms,

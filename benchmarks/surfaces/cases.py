@@ -101,12 +101,17 @@ class Case:
 
     def area_volume_ml(self) -> float:
         """Left minus right over the outlined area, natural asymmetry included."""
-        if not self.area_on_head.any():
+        return self.difference_within_ml(self.area_on_head)
+
+    def difference_within_ml(self, of_vertices: NDArray[np.bool_]) -> float:
+        """Left minus right over vertices of one side of the head, natural asymmetry included."""
+        chosen = self.head.triangles[of_vertices[self.head.triangles].all(axis=1)]
+        if not len(chosen):
             return 0.0
-        chosen = self.head.triangles[self.area_on_head[self.head.triangles].all(axis=1)]
         other = self.face_mm[self.head.mirror] * MIRROR_X
         own_minus_other = volume_between_ml(other, self.face_mm, chosen)
-        return own_minus_other if self.spec.side is Side.LEFT else -own_minus_other
+        on_left = float(self.face_mm[chosen, 0].mean()) > 0
+        return own_minus_other if on_left else -own_minus_other
 
     def deficit_within_ml(self, of_triangles: NDArray[np.bool_]) -> float:
         """Left minus right of the deficit alone, over chosen triangles of the head."""

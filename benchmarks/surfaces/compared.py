@@ -22,8 +22,10 @@ from benchmarks.surfaces.peers import (
 from benchmarks.surfaces.watched import Watched, watched
 from processing.face_landmarks import FaceDetector
 from processing.inputs import SurfaceEdits
-from processing.measurement import Measurement, Status
+from processing.measurement import Analysis, Measurement, Status
+from processing.surface.given_area import points_on_patch
 from processing.surface.radial import RadialMaps, looked_up
+from processing.surface.symmetry import FOUND_AREA
 
 Array = NDArray[np.float64]
 
@@ -95,8 +97,10 @@ class Compared:
         By method; hemiface's own first.
     hemiface, found, found_levelled : Reading or None
         The headline volume and those of the area that was found automatically.
+    found_within : Reading or None
+        The volume of the area that was found against what truly lies in it.
     given, given_levelled : Reading or None
-        The same of the outlined area, in a second measurement that is given it.
+        The volumes of the outlined area, in a second measurement that is given it.
     rms : Reading or None
         Of the left-right difference, mm.
     plane_covered : bool or None
@@ -121,6 +125,7 @@ class Compared:
     hemiface: Reading | None = None
     found: Reading | None = None
     found_levelled: Reading | None = None
+    found_within: Reading | None = None
     given: Reading | None = None
     given_levelled: Reading | None = None
     rms: Reading | None = None
@@ -170,6 +175,7 @@ def compared(case: Case, detector: FaceDetector, peers: Mapping[str, Registered]
         hemiface=_reading(seen.volume(None), truth),
         found=_reading(seen.volume(AFFECTED), found_truth),
         found_levelled=_reading(seen.volume(LEVELLED), found_truth),
+        found_within=_reading(seen.volume(AFFECTED), _truth_within_found(case, seen.analysis)),
         given=None if given is None else _reading(given.volume(GIVEN), area_truth),
         given_levelled=None
         if given is None
@@ -181,6 +187,13 @@ def compared(case: Case, detector: FaceDetector, peers: Mapping[str, Registered]
         outside_ml=outside,
         **about,
     )
+
+
+def _truth_within_found(case: Case, analysis: Analysis) -> float:
+    patch = analysis.areas.get(FOUND_AREA)
+    if patch is None:
+        return 0.0
+    return case.difference_within_ml(points_on_patch(patch, case.scan.placed(case.face_mm)))
 
 
 def _with_outline(case: Case, detector: FaceDetector) -> Watched | None:

@@ -18,7 +18,8 @@ def requirement_table(results: Sequence[Compared]) -> Table:
 
     The deficit that affects more of a hemiface than it leaves is judged on a
     line of its own. Volumes are judged site by site and size by size; a line counts the ones
-    that hold and names the worst.
+    that hold and names the worst. An area that was found is judged by the deficit and, apart
+    from how well it was outlined, by what truly lies within it.
     """
     plain = [each for each in results if not each.natural_mm]
     natural = [each for each in results if each.natural_mm]
@@ -26,9 +27,11 @@ def requirement_table(results: Sequence[Compared]) -> Table:
         *_volume_rows("no natural asymmetry, area given", plain, _given, 0.03, 0.2),
         *_volume_rows("no natural asymmetry, hemiface", plain, _headline, 0.05, 0.4),
         *_volume_rows("no natural asymmetry, area found", plain, _found, 0.05, 0.4),
+        *_volume_rows("no natural asymmetry, within the area found", plain, _within, 0.05, 0.4),
         *_volume_rows("natural asymmetry, area given", natural, _given, 0.05, 0.6),
         *_volume_rows("natural asymmetry, hemiface", natural, _headline, 0.05, 0.6),
         *_volume_rows("natural asymmetry, area found", natural, _found, 0.05, 0.6),
+        *_volume_rows("natural asymmetry, within the area found", natural, _within, 0.05, 0.6),
         *_plane_rows("symmetric face with noise", [e for e in plain if not e.volume_ml], 0.05),
         *_plane_rows("with a deficit and noise", [e for e in plain if e.volume_ml], 0.05),
         *_plane_rows("natural asymmetry", natural, 0.25),
@@ -55,6 +58,10 @@ def _headline(each: Compared) -> Reading | None:
 
 def _found(each: Compared) -> Reading | None:
     return each.found
+
+
+def _within(each: Compared) -> Reading | None:
+    return each.found_within
 
 
 def _volume_rows(

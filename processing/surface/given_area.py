@@ -28,7 +28,7 @@ _MOST_TRIANGLES: Final = 500_000
 
 def vertices_of_patch(mesh: Mesh, patch: SurfacePatch) -> NDArray[np.bool_]:
     """Vertices within 1 mm of a patch, (n,) bool."""
-    return _on_patch(patch, mesh.vertices_mm)
+    return points_on_patch(patch, mesh.vertices_mm)
 
 
 def side_of_patch(patch: SurfacePatch, frame: FaceFrame) -> Side:
@@ -57,7 +57,7 @@ def area_of_patch(maps: RadialMaps, patch: SurfacePatch) -> AffectedArea | None:
     there = maps.measured
     points = radius[there][:, None] * pixel_directions()[there] * towards
     mask = np.zeros(there.shape, bool)
-    mask[there] = _on_patch(patch, maps.frame.to_scan(points + maps.frame.scale * CENTRE_MM))
+    mask[there] = points_on_patch(patch, maps.frame.to_scan(points + maps.frame.scale * CENTRE_MM))
     return area_of_mask(maps, mask, mask, given_side=side) if mask.any() else None
 
 
@@ -71,7 +71,8 @@ def patch_of_area(mesh: Mesh, maps: RadialMaps, area: AffectedArea) -> SurfacePa
     return SurfacePatch(mesh.vertices_mm[used], renumbered.reshape(-1, 3).astype(np.int32))
 
 
-def _on_patch(patch: SurfacePatch, points_mm: NDArray[np.float64]) -> NDArray[np.bool_]:
+def points_on_patch(patch: SurfacePatch, points_mm: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Points (n, 3) in the frame of the scan that lie within 1 mm of a patch, (n,) bool."""
     near: NDArray[np.bool_] = np.zeros(len(points_mm), bool)
     if not len(patch.triangles):
         return near

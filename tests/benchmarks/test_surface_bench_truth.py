@@ -153,6 +153,15 @@ def test_the_true_volume_is_left_minus_right() -> None:
     assert left.deficit_within_ml(everything) == pytest.approx(-15.0, abs=1e-6)
 
 
+def test_the_true_difference_over_an_area_is_the_same_told_from_the_other_side() -> None:
+    case = case_of(CaseSpec(1, Site.CHEEK_WIDE, 15.0, 0.3, ScanSpec(vertices=3_000)))
+    opposite = case.area_on_head[case.head.mirror]
+    here, there = (case.difference_within_ml(each) for each in (case.area_on_head, opposite))
+    assert here == case.area_volume_ml()
+    assert there == pytest.approx(here, rel=5e-3)
+    assert case.difference_within_ml(np.zeros_like(opposite)) == 0.0
+
+
 def test_natural_asymmetry_counts_in_the_truth_of_the_area() -> None:
     scan = ScanSpec(vertices=3_000)
     case = case_of(CaseSpec(1, Site.CHEEK_WIDE, 15.0, 0.3, scan))
