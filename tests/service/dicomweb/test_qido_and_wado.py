@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -32,7 +33,7 @@ MEANING = _GB_2312 + "面部".encode("gb2312")
 INSTANCE = f"/studies/{STUDY}/series/{SERIES}/instances/{SERIES}"
 
 
-def parts_of(answer) -> list[tuple[str, bytes]]:  # type: ignore[no-untyped-def]
+def parts_of(answer: httpx.Response) -> list[tuple[str, bytes]]:
     stated = media_type(answer.headers["content-type"])
     assert stated.name == "multipart/related"
     parts: list[tuple[str, bytes]] = []
