@@ -1,4 +1,7 @@
-"""What was read, as a file: arrays and facts that the measuring step takes up again."""
+"""What was read, as a file: arrays and facts that the measuring step takes up again.
+
+`keys.READING_FORMAT` gets another number with whatever changes here.
+"""
 
 from __future__ import annotations
 

@@ -31,6 +31,7 @@ from service.workflow import (
     confirming,
     delivering,
     fetching_priors,
+    keys,
     procedure_steps,
     reporting_commitment,
 )
@@ -121,16 +122,17 @@ class Steps:
         """
         if not step_events.begin(self.database, {instance_of(each) for each in inputs}):
             return ""
-        instances = studies.instance_keys(self.database, inputs)
-        reading_key = f"work/{key}/reading.npz"
-        failure = self._in_child(ReadTask(analysis, instances, reading_key))
-        if failure is not None:
-            self._write_failure(analysis, inputs, key, failure)
-        return reading_key
+        return self._read(analysis, inputs, key)
 
     def measure(self, analysis: str, inputs: Sequence[str], key: str, reading_key: str) -> str:
-        """Measure what was read; gives the moment at which it was done, in ISO 8601."""
+        """Measure what was read; gives the moment at which it was done, in ISO 8601.
+
+        What another version of the node has read, before it was upgraded, is read anew.
+        """
         folder = f"work/{key}"
+        if reading_key != keys.reading_key(key):
+            self.stored.remove(reading_key)
+            reading_key = self._read(analysis, inputs, key)
         if self.stored.exists(reading_key):
             failure = self._in_child(MeasureTask(analysis, reading_key, folder))
             if failure is not None:
@@ -192,7 +194,7 @@ class Steps:
 
     def tidy(self, key: str) -> None:
         """Remove the reading, which is large and can be made again."""
-        self.stored.remove(f"work/{key}/reading.npz")
+        self.stored.remove(keys.reading_key(key))
 
     def deliver(self, key: str, destination_name: str) -> dict[str, str]:
         """Send a result to a destination; gives the state and its reason."""
@@ -229,6 +231,14 @@ class Steps:
             else:
                 return None
         return reason
+
+    def _read(self, analysis: str, inputs: Sequence[str], key: str) -> str:
+        instances = studies.instance_keys(self.database, inputs)
+        reading_key = keys.reading_key(key)
+        failure = self._in_child(ReadTask(analysis, instances, reading_key))
+        if failure is not None:
+            self._write_failure(analysis, inputs, key, failure)
+        return reading_key
 
     def _write_failure(self, analysis: str, inputs: Sequence[str], key: str, reason: str) -> None:
         entry = analysis_named(analysis)
