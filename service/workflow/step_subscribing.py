@@ -8,6 +8,7 @@ reported to nobody meanwhile.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -65,19 +66,35 @@ class _Subscriber:
         self._again_and_again(source.name, listen)
 
     def _again_and_again(self, name: str, do: Callable[[], None]) -> None:
-        pause = _FIRST_PAUSE_SECONDS
+        pause = 0.0
         while not self.stopped.is_set():
+            began = time.monotonic()
             try:
                 do()
-                pause = _FIRST_PAUSE_SECONDS
+                pause = 0.0
             except (TransientFault, PermanentFault, *DATABASE_FAULTS) as fault:
                 log.warning(
                     "no reports on procedure steps; the source is still asked periodically",
                     source=name,
                     reason=str(fault),
                 )
+                pause = pause_after_fault(pause, time.monotonic() - began)
                 self.stopped.wait(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+
+def pause_after_fault(former_seconds: float, lasted_seconds: float) -> float:
+    """Seconds until the next attempt: twice the former pause, but soon after what had lasted.
+
+    Parameters
+    ----------
+    former_seconds : float
+        The pause before this attempt, 0 before the first.
+    lasted_seconds : float
+        How long the subscription had lasted when it failed.
+    """
+    if not former_seconds or lasted_seconds > _LONGEST_PAUSE_SECONDS:
+        return _FIRST_PAUSE_SECONDS
+    return min(2 * former_seconds, _LONGEST_PAUSE_SECONDS)
 
 
 def keep_subscribed(

@@ -20,7 +20,7 @@ from service.settings import ProcedureStepSettings, StepSource, WebStepSource
 from service.step_reports import StepReports
 from service.workflow.procedure_steps import StepPerformer
 from service.workflow.step_looking import look_for_steps
-from service.workflow.step_subscribing import keep_subscribed
+from service.workflow.step_subscribing import keep_subscribed, pause_after_fault
 from tests.dicom_nodes.network.listening import listening
 from tests.dicom_nodes.network.step_manager import (
     Report,
@@ -193,6 +193,14 @@ def test_without_reports_the_node_still_looks_by_itself(
         schedule(opened.node, study)
         opened.waits_for(lambda: manager.state(UID) == "IN PROGRESS", 5)
         assert manager.subscribed == {}
+
+
+def test_pauses_grow_to_a_minute_and_begin_anew_after_a_channel_that_had_lasted() -> None:
+    pauses = [0.0]
+    for _ in range(8):
+        pauses.append(pause_after_fault(pauses[-1], lasted_seconds=0.1))
+    assert pauses == [0, 1, 2, 4, 8, 16, 32, 60, 60]
+    assert pause_after_fault(60, lasted_seconds=3600) == 1
 
 
 def test_a_channel_that_ended_is_opened_again_and_nothing_is_missed(
