@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
 from pynetdicom.association import Association
-from pynetdicom.dsutils import encode
 from pynetdicom.presentation import build_context
 
 from dicom_nodes.network.part10_header import is_valid_uid
 from dicom_nodes.network.peer import Peer, association_with
 from dicom_nodes.network.query_scu import STUDY_ROOT_FIND, find_identifiers, query_keys
+from dicom_nodes.network.sent_query import SentQuery, as_sent
 from dicom_nodes.objects.character_sets import without_controls
 from processing.measurement import RejectedInput
 
@@ -60,24 +59,6 @@ class HeldInstance:
 
 
 @dataclass(frozen=True, slots=True)
-class SentQuery:
-    """A query as it goes over the network.
-
-    Parameters
-    ----------
-    of : str
-        The SOP Class UID of a C-FIND; the address of a search by QIDO-RS.
-    identifier : bytes
-        Of a C-FIND, in `transfer_syntax_uid`.
-    transfer_syntax_uid : str
-    """
-
-    of: str
-    identifier: bytes = b""
-    transfer_syntax_uid: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class ArchiveQuery:
     """Questions to an archive over one association.
 
@@ -102,10 +83,7 @@ class ArchiveQuery:
     def sent_for_patient(self, patient_id: str) -> SentQuery:
         """What `studies_of_patient` sends, or raises."""
         check_matches_one_patient(patient_id)
-        (context,) = self.association.accepted_contexts
-        syntax = UID(context.transfer_syntax[0])
-        identifier = encode(_study_keys(patient_id), syntax.is_implicit_VR, syntax.is_little_endian)
-        return SentQuery(STUDY_ROOT_FIND, identifier or b"", str(syntax))
+        return as_sent(self.association, _study_keys(patient_id))
 
     def series_of_study(self, study_instance_uid: str) -> list[HeldSeries]:
         """The series of a study."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from itertools import product
@@ -13,6 +13,7 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import build_context
 
 from dicom_nodes.network.peer import Peer, association_with
+from dicom_nodes.network.sent_query import SentQuery, as_sent
 from dicom_nodes.objects.foreign_dataset import ForeignDataset
 from dicom_nodes.objects.header import is_valid_uid
 from processing.measurement import PermanentFault, RejectedInput, TransientFault
@@ -101,7 +102,9 @@ class WorklistAnswer:
     rejected: tuple[str, ...] = ()
 
 
-def find_scheduled(peer: Peer, query: WorklistQuery) -> WorklistAnswer:
+def find_scheduled(
+    peer: Peer, query: WorklistQuery, tell: Callable[[SentQuery], None] = lambda _sent: None
+) -> WorklistAnswer:
     """Ask a worklist for scheduled procedure steps.
 
     Each station and modality is asked for on its own, since neither attribute may
@@ -111,6 +114,8 @@ def find_scheduled(peer: Peer, query: WorklistQuery) -> WorklistAnswer:
     ----------
     peer : Peer
     query : WorklistQuery
+    tell : callable
+        Told of each C-FIND before it is sent.
 
     Raises
     ------
@@ -122,9 +127,9 @@ def find_scheduled(peer: Peer, query: WorklistQuery) -> WorklistAnswer:
     rejected: list[str] = []
     with association_with(peer, [build_context(MODALITY_WORKLIST_FIND)]) as association:
         for modality, station in product(query.modalities or ("",), query.stations or ("",)):
-            for identifier in _find(
-                peer, association, worklist_identifier(query, modality, station)
-            ):
+            keys = worklist_identifier(query, modality, station)
+            tell(as_sent(association, keys))
+            for identifier in _find(peer, association, keys):
                 try:
                     for step in scheduled_steps(identifier):
                         found.setdefault((step.study_instance_uid, step.step_id), step)

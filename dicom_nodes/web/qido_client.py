@@ -14,11 +14,11 @@ from dicom_nodes.network.archive_query import (
     HeldInstance,
     HeldSeries,
     HeldStudy,
-    SentQuery,
     check_matches_one_patient,
     clean,
 )
 from dicom_nodes.network.part10_header import is_valid_uid
+from dicom_nodes.network.sent_query import SentQuery
 from dicom_nodes.web.web_peer import WebPeer, json_of, web_session
 from processing.measurement import PermanentFault
 

@@ -23,7 +23,6 @@ from dicom_nodes.network.archive_query import (
     ArchiveQuery,
     HeldInstance,
     HeldStudy,
-    SentQuery,
     archive_query,
 )
 from dicom_nodes.network.retrieve_scu import (
@@ -32,6 +31,7 @@ from dicom_nodes.network.retrieve_scu import (
     Wanted,
     move_instances,
 )
+from dicom_nodes.network.sent_query import SentQuery
 from dicom_nodes.web.qido_client import WebArchiveQuery
 from processing.measurement import PermanentFault, RejectedInput, TransientFault
 from service.analyses import ANALYSES

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import structlog
 
-from dicom_nodes.network.archive_query import SentQuery
+from dicom_nodes.network.sent_query import SentQuery
 from processing.measurement import (
     Analysis,
     Status,

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 import structlog
 
 from dicom_nodes.network.peer import Peer
+from dicom_nodes.network.sent_query import SentQuery
 from dicom_nodes.network.worklist_scu import ScheduledStep, WorklistQuery, find_scheduled
 from processing.measurement import PermanentFault, TransientFault
+from service.audit.questions import QuestionAudit
+from service.audit.trail import open_trail
 from service.catalogue import orders, worklist
 from service.catalogue.database import DATABASE_FAULTS, Database, open_database
 from service.catalogue.overviews import completions_of_studies
@@ -35,12 +40,13 @@ class LookingEngine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Asks one worklist, and keeps what it answers."""
+    """Asks one worklist, and keeps what it answers; `tell` is told of each query."""
 
     settings: Settings
     database: Database
     engine: LookingEngine
     peer: Peer
+    tell: Callable[[SentQuery], None] = lambda _sent: None
 
     def run(self, stopped: threading.Event) -> None:
         """Ask until told to stop."""
@@ -53,7 +59,7 @@ class Asker:
         today = datetime.now().astimezone().date()
         chosen = self.settings.worklist
         try:
-            answer = find_scheduled(self.peer, query_of(chosen, today))
+            answer = find_scheduled(self.peer, query_of(chosen, today), self.tell)
         except (TransientFault, PermanentFault) as fault:
             log.warning("the worklist cannot be asked", reason=str(fault))
             worklist.record_fault(self.database, self.peer.name, str(fault))
@@ -113,7 +119,9 @@ def run_asker(settings: Settings, stopped: threading.Event) -> None:
     engine = EngineClient(settings)
     try:
         peer = peer_of(entity, settings.dicom.ae_title)
-        Asker(settings, database, engine, peer).run(stopped)
+        with open_trail(settings) as trail:
+            asked = partial(QuestionAudit(trail).asked, entity)
+            Asker(settings, database, engine, peer, asked).run(stopped)
     except DATABASE_FAULTS as fault:
         raise TransientFault(f"the database does not answer: {fault.orig}") from fault
     finally:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from functools import partial
 from typing import Any
 
 from pydicom.dataset import Dataset
 
 from dicom_nodes.network.peer import Peer
 from dicom_nodes.network.worklist_scu import WorklistQuery
+from service.audit.questions import QuestionAudit
 from service.catalogue import worklist
 from service.catalogue.database import Database
 from service.processes import Role, part_names
-from service.settings import Settings, WorklistSettings
+from service.settings import ApplicationEntity, Settings, WorklistSettings
 from service.worklist.asking import Asker, query_of
 from tests.dicom_nodes.network.test_worklist_scu import worklist as served_worklist
 from tests.peers.worklists import worklist_dataset
+from tests.service.audit.watched_trail import WatchedTrail
 from tests.service.worklist.test_matching import STEP
 from tests.service.worklist.test_under_its_order import Looked
 
@@ -49,8 +52,13 @@ def test_what_is_answered_is_kept_and_what_goes_wrong_is_noted(
     def answers(_event: Any) -> Iterator[tuple[int, Dataset | None]]:
         yield 0xFF00, item
 
+    trail = WatchedTrail()
+    entity = ApplicationEntity.model_validate(PEER)
     with served_worklist(answers) as peer:
-        Asker(settings, database, Looked(), peer).ask()
+        asked_of = partial(QuestionAudit(trail).asked, entity)
+        Asker(settings, database, Looked(), peer, asked_of).ask()
+    assert trail.events() == ["Query"], "the query is in the audit trail"
+    assert b"XC" in trail.recorded[0].objects[0].query
     (kept,) = worklist.items(database, 10)
     assert (kept.source, kept.step.accession_number) == ("ris", "A1")
     Asker(settings, database, Looked(), Peer("ris", "RIS", "127.0.0.1", 1, "HEMIFACE")).ask()
