@@ -25,7 +25,9 @@ PARTS: Final = (
     "fit_midsagittal_plane",
     "radial_maps",
     "measurements_of",
+    "shown_surface",
     "symmetry_pictures",
+    "symmetry_models",
 )
 _PICTURES: Final = "symmetry_pictures"
 

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from processing.measurement import Mark, Measurement, Side
 from processing.rendering.camera import Camera
-from processing.surface.mesh import Mesh
-from processing.surface.radial import looked_up
 from processing.surface.regions import AffectedArea
 from processing.surface.results import AFFECTED, GIVEN, Measured
+from processing.surface.shown import ShownSurface
 
 _OUTLINE_TOLERANCE_PX: Final = 1.0
 _MOST_MIDLINE_POINTS: Final = 60
@@ -27,6 +26,7 @@ _OF_THE_FACE: Final = ("rms_asymmetry", "mean_absolute_asymmetry", "p95_asymmetr
 def marks_in(
     camera: Camera,
     below_title_px: float,
+    shown: ShownSurface,
     measured: Measured,
     measurements: Iterable[Measurement],
     area: AffectedArea | None,
@@ -38,6 +38,8 @@ def marks_in(
     camera : Camera
     below_title_px : float
         How far below the upper edge of the picture the camera's own begins.
+    shown : ShownSurface
+        Areas are outlined on it, as they are drawn.
     measured : Measured
     measurements : iterable of Measurement
         A mark is drawn only where one of them belongs to it.
@@ -46,10 +48,10 @@ def marks_in(
     picture = _Picture(camera, below_title_px)
     found = tuple(measurements)
     marks = (
-        *_face(picture, measured),
+        *_face(picture, shown),
         *_midline(picture, measured),
         *_landmarks(picture, measured),
-        *(_area(picture, measured, area) if area is not None else ()),
+        *(_area(picture, shown, area) if area is not None else ()),
     )
     return tuple(each for each in marks if each.shown(found))
 
@@ -69,11 +71,13 @@ class _Picture:
             inside = ((seen >= 0) & (seen <= size)).all(axis=1)
         return tuple((float(x), float(y)) for x, y in seen[inside] + self._offset)
 
-    def outline(self, mesh: Mesh, of_area: NDArray[np.bool_]) -> tuple[tuple[float, float], ...]:
+    def outline(
+        self, shown: ShownSurface, of_area: NDArray[np.bool_]
+    ) -> tuple[tuple[float, float], ...]:
         """The outer contour of an area as it is seen, closed; empty where nothing is seen."""
         camera = self._camera
-        triangles = mesh.triangles[of_area[mesh.triangles].all(axis=1)]
-        corners = camera.project(mesh.vertices_mm)[triangles]
+        triangles = shown.triangles[of_area[shown.triangles].all(axis=1)]
+        corners = camera.project(shown.vertices_mm)[triangles]
         corners = corners[np.isfinite(corners).all(axis=(1, 2))]
         limit = 4.0 * max(camera.width_px, camera.height_px)
         whole = np.clip(corners, -limit, limit).round().astype(np.int32)
@@ -99,8 +103,8 @@ def _filled(triangles: NDArray[np.int32], rows: int, columns: int) -> NDArray[np
     return drawn
 
 
-def _face(picture: _Picture, measured: Measured) -> Iterator[Mark]:
-    outline = picture.outline(measured.mesh, measured.in_face)
+def _face(picture: _Picture, shown: ShownSurface) -> Iterator[Mark]:
+    outline = picture.outline(shown, shown.in_face)
     if outline:
         yield Mark("face", outline, "face", _OF_THE_FACE)
 
@@ -131,30 +135,22 @@ def _landmarks(picture: _Picture, measured: Measured) -> Iterator[Mark]:
             yield Mark("chin", line, _CHIN, ("chin_deviation",))
 
 
-def _area(picture: _Picture, measured: Measured, area: AffectedArea) -> Iterator[Mark]:
-    outline = picture.outline(measured.mesh, vertices_of(measured, area))
+def _area(picture: _Picture, shown: ShownSurface, area: AffectedArea) -> Iterator[Mark]:
+    outline = picture.outline(shown, shown.in_area)
     if outline:
         region = GIVEN if area.given else AFFECTED
         yield Mark(region, outline, "hemiface", ("volume_discrepancy",), region)
 
 
-def vertices_of(measured: Measured, area: AffectedArea) -> NDArray[np.bool_]:
-    """Vertices of the affected area, on its own side; (n,) bool."""
-    mesh = measured.mesh
-    of_area = looked_up(area.mask, mesh, measured.maps.frame)
-    is_left = mesh.vertices_mm @ measured.plane.normal > measured.plane.offset_mm
-    chosen: NDArray[np.bool_] = of_area & (is_left == (area.side is Side.LEFT))
-    return chosen
-
-
 def midline_mm(measured: Measured) -> NDArray[np.float64]:
     """Where the triangles of the measured face cross the midsagittal plane, (k, 2, 3)."""
     mesh, plane = measured.mesh, measured.plane
-    triangles = mesh.triangles[measured.in_face[mesh.triangles].all(axis=1)]
     height = mesh.vertices_mm @ plane.normal - plane.offset_mm
-    above = height[triangles] > 0
-    crossed = above.any(axis=1) & ~above.all(axis=1)
-    triangles, above = triangles[crossed], above[crossed]
+    is_above = height > 0
+    first, second, third = (is_above[each] for each in mesh.triangles.T)
+    triangles = mesh.triangles[(first != second) | (second != third)]
+    triangles = triangles[measured.in_face[triangles].all(axis=1)]
+    above = is_above[triangles]
     # The corner that is alone on its side, and from it the two edges that cross.
     alone = np.argmax(above == (above.sum(axis=1) == 1)[:, None], axis=1)
     rows = np.arange(len(triangles))

@@ -12,26 +12,26 @@ from PIL import ImageDraw
 
 from processing.measurement import ColouredModel, Measurement, Picture, SurfacePatch
 from processing.rendering.camera import Camera
-from processing.rendering.coarser_mesh import coarser_mesh
 from processing.rendering.heat_map import (
     AMBIENT,
     HeatMapView,
-    diverging_colours,
     heat_map_pictures,
 )
 from processing.rendering.scene import OffscreenScene
 from processing.rendering.sheet import PAPER, begin_sheet, draw_swatch, title_height_px
 from processing.surface.frame import FaceFrame
-from processing.surface.marks import marks_in, midline_mm, vertices_of
-from processing.surface.radial import looked_up
+from processing.surface.marks import marks_in, midline_mm
 from processing.surface.regions import AffectedArea
 from processing.surface.results import Measured
+from processing.surface.shown import (
+    AREA_COLOUR,
+    HEAT_MAP_LIMIT_MM,
+    MIRRORED_COLOUR,
+    ShownSurface,
+)
 
-HEAT_MAP_LIMIT_MM: Final = 5.0
 PICTURE_WIDTH_PX: Final = 640
 PICTURE_HEIGHT_PX: Final = 720
-# Finer meshes take longer to draw, and to load in a browser, than they gain.
-MOST_SHOWN_TRIANGLES: Final = 200_000
 
 # Name, yaw of the camera to the patient's left, words, patient's sides at the edges.
 _VIEWS: Final = (
@@ -45,34 +45,29 @@ _DISTANCE_MM: Final = 900.0
 _ANGLE_DEG: Final = 15.5
 _CENTRE_MM: Final = np.array([0.0, -6.0, 20.0])
 _PROFILE_CENTRE_MM: Final = np.array([0.0, -6.0, -5.0])
-_SKIN_COLOUR: Final = (224, 196, 178)
 _PLANE_COLOUR: Final = (214, 40, 30)
 _LANDMARK_COLOUR: Final = (24, 80, 200)
-_AREA_COLOUR: Final = (240, 176, 40)
-_MIRRORED_COLOUR: Final = (246, 222, 160)
 _DOT_PX: Final = 5
 _LINE_PX: Final = 2
 
 
 def symmetry_pictures(
+    shown: ShownSurface,
     measured: Measured,
     measurements: Sequence[Measurement],
-    distances_mm: NDArray[np.float64],
     area: AffectedArea | None,
 ) -> tuple[Picture, ...]:
     """Heat maps from five sides, and the plane with the landmarks.
 
     Parameters
     ----------
+    shown : ShownSurface
     measured : Measured
     measurements : sequence of Measurement
         Where they lie is marked on the heat map from the front.
-    distances_mm : (n,) float64 array
-        Of each vertex to the mirrored other side; NaN is drawn grey.
     area : AffectedArea or None
-        Tinted on the picture of the plane.
     """
-    mesh, frame = measured.mesh, measured.maps.frame
+    frame = measured.maps.frame
     views = [
         HeatMapView(
             f"heat-map-{name}",
@@ -84,58 +79,31 @@ def symmetry_pictures(
         )
         for name, yaw, words, marks in _VIEWS
     ]
-    colours = [diverging_colours(distances_mm, HEAT_MAP_LIMIT_MM), _skin_colours(measured, area)]
-    vertices, triangles, drawn = coarser_mesh(
-        mesh.vertices_mm, mesh.triangles, np.hstack(colours), MOST_SHOWN_TRIANGLES
-    )
-    with OffscreenScene(
-        vertices, triangles, drawn[:, :3], background=PAPER, ambient=AMBIENT
-    ) as scene:
-        maps = heat_map_pictures(
-            scene,
-            views,
-            limit_mm=HEAT_MAP_LIMIT_MM,
-            with_grey=bool(np.isnan(distances_mm).any()),
-        )
+    with _scene(shown, shown.heat) as scene:
+        maps = heat_map_pictures(scene, views, limit_mm=HEAT_MAP_LIMIT_MM, with_grey=shown.has_grey)
     camera = _camera(frame, 0.0)
-    marks = marks_in(camera, title_height_px(PICTURE_HEIGHT_PX), measured, measurements, area)
+    below_title_px = title_height_px(PICTURE_HEIGHT_PX)
+    marks = marks_in(camera, below_title_px, shown, measured, measurements, area)
     front = replace(maps[0], marks=marks)
-    with OffscreenScene(
-        vertices, triangles, drawn[:, 3:], background=PAPER, ambient=AMBIENT
-    ) as scene:
+    with _scene(shown, shown.skin) as scene:
         face = scene.render(camera)
     return (front, *maps[1:], _plane_picture(face, camera, measured, with_area=area is not None))
 
 
-def symmetry_models(
-    measured: Measured, distances_mm: NDArray[np.float64], area: AffectedArea | None
-) -> tuple[ColouredModel, ...]:
-    """The heat map as a surface that can be turned in a browser.
-
-    Parameters
-    ----------
-    measured : Measured
-    distances_mm : (n,) float64 array
-        As in `symmetry_pictures`.
-    area : AffectedArea or None
-        Not drawn: colours mean distance alone.
-
-    Returns
-    -------
-    tuple of ColouredModel
-        Of at most `MOST_SHOWN_TRIANGLES` triangles.
-    """
-    mesh = measured.mesh
-    colours = diverging_colours(distances_mm, HEAT_MAP_LIMIT_MM)
-    vertices, triangles, shown = coarser_mesh(
-        mesh.vertices_mm, mesh.triangles, colours, MOST_SHOWN_TRIANGLES
-    )
+def symmetry_models(shown: ShownSurface, measured: Measured) -> tuple[ColouredModel, ...]:
+    """The heat map as a surface that can be turned in a browser; colours mean distance alone."""
     caption = (
         "Signed distance of each hemiface to the mirrored other one: blue "
         f"-{HEAT_MAP_LIMIT_MM:g} mm, white 0, red +{HEAT_MAP_LIMIT_MM:g} mm, grey not measured"
     )
-    patch = SurfacePatch(vertices, triangles)
-    return (ColouredModel("heat-map", caption, patch, shown, axes=measured.maps.frame.axes),)
+    patch = SurfacePatch(shown.vertices_mm, shown.triangles)
+    return (ColouredModel("heat-map", caption, patch, shown.heat, axes=measured.maps.frame.axes),)
+
+
+def _scene(shown: ShownSurface, colours: NDArray[np.uint8]) -> OffscreenScene:
+    return OffscreenScene(
+        shown.vertices_mm, shown.triangles, colours, background=PAPER, ambient=AMBIENT
+    )
 
 
 def _camera(frame: FaceFrame, yaw_deg: float) -> Camera:
@@ -154,16 +122,6 @@ def _camera(frame: FaceFrame, yaw_deg: float) -> Camera:
     )
 
 
-def _skin_colours(measured: Measured, area: AffectedArea | None) -> NDArray[np.uint8]:
-    """The face in one colour, and the affected area and its mirror image in two others."""
-    mesh = measured.mesh
-    colours = np.full((len(mesh.vertices_mm), 3), _SKIN_COLOUR, np.uint8)
-    if area is not None:
-        colours[looked_up(area.mask, mesh, measured.maps.frame)] = _MIRRORED_COLOUR
-        colours[vertices_of(measured, area)] = _AREA_COLOUR
-    return colours
-
-
 def _plane_picture(
     face: NDArray[np.uint8], camera: Camera, measured: Measured, *, with_area: bool
 ) -> Picture:
@@ -179,8 +137,8 @@ def _plane_picture(
     draw_swatch(sheet, row, _PLANE_COLOUR, "mid-\nsagittal\nplane")
     draw_swatch(sheet, row + 4 * sheet.text_px, _LANDMARK_COLOUR, "landmark", is_dot=True)
     if with_area:
-        draw_swatch(sheet, row + 6 * sheet.text_px, _AREA_COLOUR, "affected\narea")
-        draw_swatch(sheet, row + 9 * sheet.text_px, _MIRRORED_COLOUR, "its mirror\nimage")
+        draw_swatch(sheet, row + 6 * sheet.text_px, AREA_COLOUR, "affected\narea")
+        draw_swatch(sheet, row + 9 * sheet.text_px, MIRRORED_COLOUR, "its mirror\nimage")
     return Picture(
         name="midsagittal-plane",
         caption="Midsagittal plane (red), landmarks (blue), and the affected area "

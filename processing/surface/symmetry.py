@@ -28,6 +28,7 @@ from processing.surface.options import SurfaceOptions
 from processing.surface.pictures import symmetry_models, symmetry_pictures
 from processing.surface.radial import looked_up, radial_maps
 from processing.surface.results import Measured, measurements_of
+from processing.surface.shown import shown_surface
 from processing.surface.volume import moved_frame
 
 FOUND_AREA: Final = "affected-area"
@@ -110,6 +111,7 @@ def _analysis(surface: Surface, measured: Measured, checks: tuple[QualityCheck, 
         name = GIVEN_AREA if area.given else FOUND_AREA
         areas = {name: patch_of_area(measured.mesh, measured.maps, area)}
     plane = measured.plane
+    shown = shown_surface(measured, distances, area)
     return Analysis(
         analysis=ANALYSIS,
         version=VERSION,
@@ -120,9 +122,9 @@ def _analysis(surface: Surface, measured: Measured, checks: tuple[QualityCheck, 
         planes={"midsagittal": Plane(_triple(plane.normal), plane.offset_mm)},
         frame=surface.frame,
         quality=checks,
-        pictures=symmetry_pictures(measured, measurements, distances, area),
+        pictures=symmetry_pictures(shown, measured, measurements, area),
         areas=areas,
-        models=symmetry_models(measured, distances, area),
+        models=symmetry_models(shown, measured),
     )
 
 

@@ -9,7 +9,8 @@ from scipy.ndimage import binary_dilation
 from processing.measurement import Analysis
 from processing.phantom.phantom import Phantom
 from processing.rendering.heat_map import NOT_MEASURED
-from processing.surface.pictures import MOST_SHOWN_TRIANGLES, PICTURE_WIDTH_PX
+from processing.surface.pictures import PICTURE_WIDTH_PX
+from processing.surface.shown import MOST_SHOWN_TRIANGLES
 
 VIEWS = ("front", "left-oblique", "right-oblique", "left-profile", "right-profile")
 
