@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from processing.measurement import Side, SurfacePatch
 from processing.surface.closest_point import signed_distances_mm
 from processing.surface.frame import FaceFrame
-from processing.surface.mesh import Mesh, make_mesh, triangles_within
+from processing.surface.mesh import Mesh, make_mesh
 from processing.surface.radial import (
     CENTRE_MM,
     RadialMaps,
@@ -66,7 +66,7 @@ def patch_of_area(mesh: Mesh, maps: RadialMaps, area: AffectedArea) -> SurfacePa
     inside = looked_up(area.mask, mesh, maps.frame)
     left = maps.frame.to_face(mesh.vertices_mm)[:, 0] > 0
     inside &= left if area.side is Side.LEFT else ~left
-    triangles = triangles_within(mesh, inside)
+    triangles = mesh.triangles[inside[mesh.triangles].all(axis=1)]
     used, renumbered = np.unique(triangles, return_inverse=True)
     return SurfacePatch(mesh.vertices_mm[used], renumbered.reshape(-1, 3).astype(np.int32))
 

@@ -160,15 +160,6 @@ def clean(surface: Surface) -> tuple[Mesh, Cleaning]:
     )
 
 
-def triangles_within(mesh: Mesh, of_vertices: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The triangles of a mesh whose three corners are chosen, (k, 3)."""
-    first, second, third = mesh.triangles.T
-    chosen: NDArray[np.int64] = mesh.triangles[
-        of_vertices[first] & of_vertices[second] & of_vertices[third]
-    ]
-    return chosen
-
-
 def make_mesh(
     vertices_mm: NDArray[np.float64],
     triangles: NDArray[np.int64],

@@ -92,6 +92,7 @@ class _Cells:
     pairs: NDArray[np.float64] = field(repr=False)
     observed: NDArray[np.bool_] = field(repr=False)
     left: NDArray[np.float64] = field(repr=False)
+    """Of the area of each cell, that is not affected."""
 
 
 @dataclass(frozen=True, slots=True)
