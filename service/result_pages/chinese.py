@@ -257,6 +257,8 @@ CHINESE: Final = Words(
         Sentence.ALL_CHECKS_PASSED: "程序的 {count} 项检查全部通过。",
         Sentence.MORE_CHECKS_FAILED: "另有 {count} 项检查未通过，详见 DICOM 报告。",
         Sentence.AREA_NO_LESION: "受累区是程序找到的左右差异最大之处；在人员确认之前，它不是病灶。",
+        Sentence.WIDE_LOSS_MAY_HIDE: "一侧面部大范围的浅表萎缩可能被当作中线偏移而测不出；"
+        "临床怀疑时，请勾画受累区。",
         Sentence.SIDES_ARE_THE_PATIENTS: "左、右均指患者的左、右。",
         Sentence.HEALTHY_ARE_ASYMMETRIC: "健康人的面部也并非完全对称。",
         Sentence.RESEARCH_USE: "仅供研究使用，非医疗器械。",

@@ -280,6 +280,8 @@ ENGLISH: Final = Words(
         "them.",
         Sentence.AREA_NO_LESION: "The affected area was found by the program as the place where "
         "both sides differ most. It is no lesion until a person says so.",
+        Sentence.WIDE_LOSS_MAY_HIDE: "A shallow loss over most of one side can look like another "
+        "midline, and read as nothing. Where the clinic speaks for one, outline the area.",
         Sentence.SIDES_ARE_THE_PATIENTS: "Left and right are always the patient's.",
         Sentence.HEALTHY_ARE_ASYMMETRIC: "Healthy faces are not perfectly symmetric either.",
         Sentence.RESEARCH_USE: "For research use only; not a medical device.",

@@ -37,6 +37,7 @@ HEADLINES: Final = {
 _LONGEST_REASON: Final = 1500
 _MOST_CHECKS_NAMED: Final = 6
 _EDITED: Final = "landmark_edit_distance"
+_VOLUME: Final = "volume_discrepancy"
 _HEADINGS: Final = {
     Status.REFUSED: (Sentence.REFUSED_HEADING, Sentence.REFUSED_ADVICE),
     Status.FAILED: (Sentence.FAILED_HEADING, Sentence.FAILED_ADVICE),
@@ -198,6 +199,8 @@ def _cautions(analysis: Analysis, words: Words) -> Iterator[str]:
         yield words.say(Sentence.ALL_CHECKS_PASSED, count=str(len(analysis.quality)))
     if _has_found_area(analysis):
         yield words.say(Sentence.AREA_NO_LESION)
+    if _may_hide_a_wide_loss(analysis):
+        yield words.say(Sentence.WIDE_LOSS_MAY_HIDE)
     edited = sum(
         each.quantity == _EDITED and each.structure is not None for each in analysis.measurements
     )
@@ -215,6 +218,12 @@ def _has_found_area(analysis: Analysis) -> bool:
         for each in analysis.measurements
     )
     return by_region or "affected-area" in analysis.areas
+
+
+def _may_hide_a_wide_loss(analysis: Analysis) -> bool:
+    """Where a volume was measured on a plane that was sought, and nobody outlined an area."""
+    volumes = [each for each in analysis.measurements if each.quantity == _VOLUME]
+    return bool(volumes) and not any("given" in (each.region or "") for each in volumes)
 
 
 def _number(check: QualityCheck, value: float) -> str:

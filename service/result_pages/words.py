@@ -38,6 +38,7 @@ class Sentence(StrEnum):
     ALL_CHECKS_PASSED = "all checks passed"
     MORE_CHECKS_FAILED = "more checks failed"
     AREA_NO_LESION = "area is no lesion"
+    WIDE_LOSS_MAY_HIDE = "a wide loss may hide"
     SIDES_ARE_THE_PATIENTS = "sides are the patient's"
     HEALTHY_ARE_ASYMMETRIC = "healthy faces are asymmetric"
     RESEARCH_USE = "research use"

@@ -110,13 +110,16 @@ def test_what_to_be_careful_about_is_said() -> None:
     assert "Check not passed – another midline explains the face" in first
     assert "0.91 (limit 0.85)" in first
     assert "It is no lesion until a person says so." in first
+    assert "Where the clinic speaks for one, outline the area." in first
     assert "holes in the scan" not in first
 
 
 def test_an_area_that_a_person_outlined_is_not_called_the_programs() -> None:
     given_area = replace(SCAN.measurements[2], region="affected area, given")
     analysis = replace(SCAN, measurements=(*SCAN.measurements[:2], given_area))
-    assert "no lesion" not in texts(drawn(analysis))[0]
+    first = texts(drawn(analysis))[0]
+    assert "no lesion" not in first
+    assert "outline the area" not in first
 
 
 def test_normal_values_stand_beside_the_whole_face_with_their_source() -> None:
