@@ -21,7 +21,7 @@ from benchmarks.surfaces.heads import HeadSource
 from benchmarks.surfaces.on_plane import true_plane
 from benchmarks.surfaces.peers import Mirrored, Registered, mirrored, rough_start
 from benchmarks.surfaces.scans import ScanSpec
-from benchmarks.surfaces.watched import PARTS, watched
+from benchmarks.surfaces.watched import PARTS, PICTURE_PARTS, watched
 from benchmarks.tables import Table
 from processing.face_landmarks import FaceDetector
 from processing.face_model import find_face_model
@@ -33,7 +33,6 @@ LIMITS_S: Final = {30_000: 1.5, 100_000: 3.0, 200_000: 6.0, 1_000_000: 15.0}
 MEMORY_LIMIT_MB: Final = 1_500.0
 _REPOSITORY: Final = Path(__file__).resolve().parents[2]
 _FITTING: Final = "fit_midsagittal_plane"
-_PICTURES: Final = ("shown_surface", "symmetry_pictures", "symmetry_models")
 _TOO_LONG_TO_REPEAT_S: Final = 5.0
 
 
@@ -138,7 +137,7 @@ def measure_file(path: str, small: str, repetitions: str) -> None:
             surface = read_mesh_file(Path(path), "mm")
             read = time.perf_counter() - started
             seen = watched(surface, detector, pictures=True)
-            pictures = sum(seen.part_seconds.get(each, 0.0) for each in _PICTURES)
+            pictures = sum(seen.part_seconds.get(each, 0.0) for each in PICTURE_PARTS)
             runs.append(
                 {
                     "measured_s": read + seen.seconds - pictures,

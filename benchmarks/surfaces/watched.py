@@ -19,15 +19,14 @@ from processing.inputs import Surface
 from processing.measurement import Analysis, Measurement
 from processing.surface import symmetry
 
+PICTURE_PARTS: Final = ("shown_surface", "symmetry_pictures", "symmetry_models")
 PARTS: Final = (
     "clean",
     "find_face",
     "fit_midsagittal_plane",
     "radial_maps",
     "measurements_of",
-    "shown_surface",
-    "symmetry_pictures",
-    "symmetry_models",
+    *PICTURE_PARTS,
 )
 _PICTURES: Final = "symmetry_pictures"
 

@@ -221,7 +221,7 @@ def _has_found_area(analysis: Analysis) -> bool:
 
 
 def _may_hide_a_wide_loss(analysis: Analysis) -> bool:
-    """Where a volume was measured on a plane that was sought, and nobody outlined an area."""
+    """Where a volume was measured and nobody outlined an area."""
     volumes = [each for each in analysis.measurements if each.quantity == _VOLUME]
     return bool(volumes) and not any("given" in (each.region or "") for each in volumes)
 
